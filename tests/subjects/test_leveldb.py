@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LevelDB: locks that are never initialised, condition variables on stacks, a thread without a name."""
+
+import unittest
+
+import truth
+from case import SubjectCase
+
+SMALL_BUFFER = {"WBUF": str(1 << 20)}
+STDIO = (r"/LOG$", r"/LOG\.old")    # its text log
+
+
+class LevelDb(SubjectCase):
+    def argv(self, directory: str, seconds: str = "0", sync: str = "0") -> list[str]:
+        return [self.driver("leveldb"), str(self.dir / directory), "3", "1", seconds, sync]
+
+    def test_default_level(self) -> None:
+        finished, result = self.record("run", self.argv("data", "2", "1"), SMALL_BUFFER)
+        self.assertEqual(finished.status, 0, finished.err)
+        self.check_background_thread(result)
+        self.check_writers_wait(result)
+        log = result.rows("SELECT sum(writes) AS writes, sum(syncs) AS syncs FROM files WHERE name LIKE '%.log'")[0]
+        self.assertGreater(log["writes"], 0)
+        self.assertGreater(log["syncs"], 0)
+        self.assertEqual(result.calls("pthread_mutex_init", exe="driver-leveldb"), 0)
+
+    def check_background_thread(self, result) -> None:
+        """It carries the name of the writer that created it, and must still not be taken for a writer."""
+        self.assertEqual(result.value("SELECT threads FROM roles WHERE name = 'writer*'"), 3)
+        others = result.roles() - {"main", "writer*", "reader*"}
+        self.assertEqual(len(others), 1, others)
+        self.assertTrue(any("leveldb" in name for name in others), others)
+
+    def check_writers_wait(self, result) -> None:
+        waits = result.value("SELECT sum(count) FROM signal_pairs JOIN roles ON roles.id = waiter_role "
+                             "WHERE name = 'writer*' AND class = 'known'")
+        self.assertGreater(waits, 0)
+        self.assertGreater(result.counter("cond_wait_ns"), 0)
+
+    def test_same_output(self) -> None:
+        env = {**SMALL_BUFFER, "OPS": "8000", "QUIET": "1"}
+        bare = self.bare(self.argv("bare"), env)
+        recorded, _ = self.record("run", self.argv("recorded"), env)
+        self.assertEqual(bare.status, 0, bare.err)
+        self.assertEqual((recorded.status, recorded.out), (bare.status, bare.out))
+
+    def test_strace(self) -> None:
+        env = {**SMALL_BUFFER, "OPS": "3000"}
+        finished, result = self.record("run", [*truth.strace(self.dir / "log"), *self.argv("data")], env, "counters")
+        self.assertEqual(finished.status, 0, finished.err)
+        truth.check_strace(self, result, self.dir / "log", "driver-leveldb", ("write", "fdatasync"), STDIO)
+
+    def test_full_level(self) -> None:
+        finished, result = self.record("run", self.argv("data"), {**SMALL_BUFFER, "OPS": "3000"}, "full")
+        self.assertEqual(finished.status, 0, finished.err)
+        truth.check_full_level(self, result)
+        truth.check_babeltrace(self, "run")
+
+
+if __name__ == "__main__":
+    unittest.main()

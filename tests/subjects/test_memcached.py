@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""memcached: memory only, some sixteen uncontended locks per operation, all threads named."""
+
+import re
+import unittest
+
+import truth
+from result import Result
+from servercase import ServerCase
+from servers import Memcached
+
+KEYS = 500
+
+
+class MemcachedCase(ServerCase):
+    server_class = Memcached
+    server: Memcached
+
+    def fixed_commands(self) -> str:
+        """What it answers to a fixed conversation, and its counts of it."""
+        sets = "".join(f"set key{n} 0 0 {len(str(n * n))} noreply\r\n{n * n}\r\n" for n in range(KEYS))
+        gets = "get " + " ".join(f"key{n}" for n in range(KEYS)) + "\r\n"
+        answer = self.server.talk(sets + gets)
+        stats = self.server.talk("stats\r\n")
+        counts = re.findall(r"^STAT (?:cmd_set|cmd_get|get_hits|curr_items|total_items) \d+", stats, re.MULTILINE)
+        self.assertEqual(len(counts), 5, stats)
+        return answer + "\n".join(counts)
+
+    def test_default_level(self) -> None:
+        with self.running():
+            bare = self.fixed_commands()
+        with self.recorded("run"):
+            recorded = self.fixed_commands()
+            self.server.memcslap("--concurrency=8", "--execute-number=3000", "--test=set")
+        self.assertEqual(recorded, bare)
+        result = self.result("run")
+        self.only_recording("memcached", result)
+        self.check_workers(result)
+
+    def check_workers(self, result: Result) -> None:
+        self.assertEqual(result.value("SELECT threads FROM roles WHERE name = 'mc-worker'"), 4)
+        roles = " ".join(result.roles())
+        for name in ("mc-lrumaint", "mc-slabmaint", "mc-assocmaint"):
+            self.assertIn(name, roles)
+        locks = result.value("SELECT sum(value) FROM role_counters JOIN roles ON roles.id = role "
+                             "WHERE roles.name = 'mc-worker' AND role_counters.name = 'calls.pthread_mutex_lock'")
+        self.assertGreater(locks, 8 * 3000, "several locks per operation")
+
+    def test_strace(self) -> None:
+        with self.straced("run", self.dir / "log"):
+            self.fixed_commands()
+            self.server.memcslap("--concurrency=4", "--execute-number=200", "--test=set")
+        truth.check_strace(self, self.result("run"), self.dir / "log", "memcached", ("read", "sendmsg", "epoll_wait"))
+
+    def test_full_level(self) -> None:
+        with self.recorded("run", "full"):
+            self.fixed_commands()
+            self.server.memcslap("--concurrency=4", "--execute-number=200", "--test=set")
+        result = self.result("run")
+        self.assertGreater(result.value("SELECT sum(instances) FROM locks WHERE object = 'mutex'"), 1)
+        truth.check_full_level(self, result)
+        truth.check_babeltrace(self, "run")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Redis: jemalloc locks before main(), a forked child saves in the background, named service threads."""
+
+import time
+import unittest
+
+import truth
+from result import Result
+from servercase import ServerCase
+from servers import Redis
+
+COMMANDS = "".join(f"SET key:{n} value:{n * n}\nRPUSH list:{n % 10} {n}\nHSET hash:{n % 7} f{n} {n}\n" for n in range(1000))
+
+
+class RedisCase(ServerCase):
+    server_class = Redis
+    server: Redis
+
+    def fixed_commands(self) -> str:
+        """A digest of the data that COMMANDS make."""
+        self.server.cli(stdin=COMMANDS)
+        return self.server.cli("DEBUG", "DIGEST")
+
+    def save(self) -> None:
+        """Saves in a child process, and waits for it."""
+        self.server.cli("BGSAVE")
+        deadline = time.monotonic() + 20
+        while self.server.info("rdb_bgsave_in_progress") != "0":
+            self.assertLess(time.monotonic(), deadline, "the background save does not end")
+            time.sleep(0.02)
+        self.assertEqual(self.server.info("rdb_last_bgsave_status"), "ok")
+
+    def test_default_level(self) -> None:
+        with self.running():
+            bare = self.fixed_commands()
+            self.server.cli("FLUSHALL")
+        with self.recorded("run"):
+            recorded = self.fixed_commands()
+            self.server.benchmark("-c", "20", "-n", "20000", "-r", "10000", "-t", "set", "-d", "200")
+            self.save()
+            saved = self.server.cli("DEBUG", "DIGEST")
+        self.assertEqual(recorded, bare)
+        with self.running():
+            self.assertEqual(self.server.cli("DEBUG", "DIGEST"), saved)
+        result = self.result("run")
+        self.only_recording("redis-server", result)
+        self.check_threads(result)
+        self.check_child(result)
+
+    def check_threads(self, result: Result) -> None:
+        roles = " ".join(result.roles())
+        for name in ("io_thd_*", "bio_aof_fsync", "bio_close_file", "bio_lazy_free"):
+            self.assertIn(name, roles)
+        self.assertGreater(result.calls("pthread_mutex_lock", "pthread_mutex_trylock"), 0, "jemalloc's")
+
+    def check_child(self, result: Result) -> None:
+        processes = result.processes("redis-server")
+        children = [process for process in processes if process["ppid"] == processes[0]["pid"]]
+        self.assertTrue(children)
+        written = [result.value("SELECT sum(calls) FROM symbol_calls WHERE process = ? AND name = 'write'", child["id"])
+                   for child in children]
+        self.assertEqual(len(processes), 1 + len(children))
+        self.assertGreater(result.value("SELECT sum(syncs) FROM files WHERE name LIKE '%.rdb'")
+                           + result.value("SELECT sum(syncs) FROM files WHERE name LIKE '%.aof'") + sum(written), 0)
+
+    def test_strace(self) -> None:
+        with self.straced("run", self.dir / "log"):
+            self.fixed_commands()
+        truth.check_strace(self, self.result("run"), self.dir / "log", "redis-server", ("read", "write", "epoll_wait"))
+
+    def test_full_level(self) -> None:
+        with self.recorded("run", "full"):
+            self.fixed_commands()
+        truth.check_full_level(self, self.result("run"))
+        truth.check_babeltrace(self, "run")
+
+
+if __name__ == "__main__":
+    unittest.main()

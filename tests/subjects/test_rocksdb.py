@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RocksDB: db_bench as Debian ships it, and our driver. Callers wait on the flush and compaction pools."""
+
+import unittest
+
+import truth
+from case import SubjectCase
+
+SMALL_BUFFER = {"WBUF": str(1 << 20)}
+POOLS = {"rocksdb:low", "rocksdb:high"}
+# RocksDB writes its text log through stdio.
+STDIO = (r"/LOG$", r"/LOG\.old")
+
+
+class DbBench(SubjectCase):
+    def argv(self, num: int) -> list[str]:
+        return ["db_bench", f"--db={self.dir}/data", "--benchmarks=fillrandom,readwhilewriting", f"--num={num}",
+                f"--reads={num // 3}", "--threads=4", "--value_size=200", "--write_buffer_size=1048576",
+                "--max_background_jobs=2", "--compression_type=none", "--seed=7"]
+
+    def test_default_level(self) -> None:
+        num = 40_000
+        finished, result = self.record("run", self.argv(num))
+        self.assertEqual(finished.status, 0, finished.err)
+        self.assertIn("fillrandom", finished.out)
+        self.assertLessEqual(POOLS, result.roles())
+        self.check_names(result)
+        self.check_write_ahead_log(result, 4 * num * 200)
+        self.check_callers_wait(result)
+        self.check_report()
+
+    def check_names(self, result) -> None:
+        names = result.column("SELECT name FROM locks WHERE object = 'mutex' AND contended > 0")
+        self.assertTrue(any("rocksdb" in name for name in names), names)
+
+    def check_write_ahead_log(self, result, user_bytes: int) -> None:
+        log = result.rows("SELECT sum(writes) AS writes, sum(write_bytes) AS bytes FROM files WHERE name LIKE '%.log'")[0]
+        self.assertGreater(log["writes"], 0)
+        self.assertGreater(log["bytes"], user_bytes)
+
+    def check_callers_wait(self, result) -> None:
+        """A thread that writes waits for a known waker: the leader of its group or a background thread."""
+        pairs = result.rows("SELECT waiter.name AS waiter, waker.name AS waker, signal_pairs.* FROM signal_pairs "
+                            "JOIN roles AS waiter ON waiter.id = waiter_role "
+                            "JOIN roles AS waker ON waker.id = waker_role WHERE class = 'known'")
+        self.assertTrue([pair for pair in pairs if pair["waiter"] not in POOLS and pair["ns"] > 0])
+        idle = result.rows("SELECT * FROM signal_pairs JOIN roles ON roles.id = waiter_role "
+                           "WHERE class = 'idle' AND name LIKE 'rocksdb:%'")
+        self.assertTrue(idle, "the pools wait for work, which is not contention")
+
+    def check_report(self) -> None:
+        report = self.report("run")
+        self.assertLessEqual(POOLS, {role["name"] for role in report["roles"]})
+
+    def test_strace(self) -> None:
+        finished, result = self.record("run", [*truth.strace(self.dir / "log"), *self.argv(4000)], level="counters")
+        self.assertEqual(finished.status, 0, finished.err)
+        truth.check_strace(self, result, self.dir / "log", "db_bench", ("write", "pread64", "fsync", "fdatasync"), STDIO)
+
+    def test_full_level(self) -> None:
+        finished, result = self.record("run", self.argv(4000), level="full")
+        self.assertEqual(finished.status, 0, finished.err)
+        truth.check_full_level(self, result)
+        truth.check_babeltrace(self, "run")
+
+
+class Driver(SubjectCase):
+    def test_same_output(self) -> None:
+        env = {**SMALL_BUFFER, "OPS": "8000", "QUIET": "1"}
+        bare = self.bare([self.driver("rocksdb"), self.dir / "bare", "3", "1", "0", "0"], env)
+        recorded, result = self.record("run", [self.driver("rocksdb"), self.dir / "recorded", "3", "1", "0", "0"], env)
+        self.assertEqual(bare.status, 0, bare.err)
+        self.assertEqual((recorded.status, recorded.out), (bare.status, bare.out))
+        self.assertLessEqual({"main", "writer*", "reader*"} | POOLS, result.roles())
+
+    def test_writers_wait_for_the_pools(self) -> None:
+        """With pools at idle priority and a small buffer, the flush thread is whom a writer waits for."""
+        argv = [self.driver("rocksdb"), self.dir / "data", "3", "1", "2", "0"]
+        finished, result = self.record("run", argv, {**SMALL_BUFFER, "LOWPRI": "2"})
+        self.assertEqual(finished.status, 0, finished.err)
+        pairs = result.rows("SELECT waker.name AS waker, sum(ns) AS ns FROM signal_pairs "
+                            "JOIN roles AS waiter ON waiter.id = waiter_role "
+                            "JOIN roles AS waker ON waker.id = waker_role "
+                            "WHERE waiter.name = 'writer*' AND class = 'known' GROUP BY waker.name")
+        wakers = {pair["waker"]: pair["ns"] for pair in pairs}
+        self.assertTrue(POOLS & wakers.keys(), wakers)
+        self.assertGreater(result.value("SELECT count(*) FROM priorities WHERE call = 'sched_setscheduler'"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
