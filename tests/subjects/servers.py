@@ -96,7 +96,10 @@ class PostgreSql(Server):
         return self.client(words, stdin=text).out
 
     def pgbench(self, *options: str) -> str:
-        return self.client([self._bin("pgbench"), "-h", self.dir, "-U", "test", *options, "postgres"]).out
+        return self.client(self.pgbench_argv(*options)).out
+
+    def pgbench_argv(self, *options: str) -> list[str]:
+        return [self._bin("pgbench"), "-h", str(self.dir), "-U", "test", *options, "postgres"]
 
     @property
     def _data(self) -> Path:
