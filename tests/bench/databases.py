@@ -39,7 +39,7 @@ Sample = Callable[[str], float]     # variant to CPU seconds per operation
 
 def run(quick: bool) -> dict:
     """The benchmark's values, spread and conditions; quick takes at most 15 s, else at most 90 s."""
-    rounds = 1 if quick else 4
+    rounds = 1 if quick else 3
     values: dict[str, float] = {}
     spread: dict[str, list[float]] = {}
     for name, subject in (("rocksdb", rocksdb), ("sqlite", sqlite), ("postgres", postgres), ("mariadb", mariadb)):
@@ -88,11 +88,11 @@ def scratch() -> Iterator[Path]:
 # ---- engines inside their program ----
 
 def rocksdb(quick: bool):
-    return driver("rocksdb", 40_000 if quick else 100_000)
+    return driver("rocksdb", 15_000 if quick else 60_000)
 
 
 def sqlite(quick: bool):
-    return driver("sqlite", 6_000 if quick else 20_000)
+    return driver("sqlite", 2_500 if quick else 15_000)
 
 
 @contextmanager
@@ -126,14 +126,19 @@ def children(pid: int) -> list[int]:
 
 
 @contextmanager
-def servers(cls: type[Server]) -> Iterator[dict[str, Server]]:
-    """One server per variant, all running, each with a database of its own."""
+def servers(cls: type[Server], fill: Callable[[Server], None]) -> Iterator[dict[str, Server]]:
+    """One server per variant, all running, each with a database of its own that `fill` filled."""
     with scratch() as directory, ExitStack() as stack:
         account = programs.unprivileged_account()
         os.chown(directory, account.uid, account.gid)
         running = {variant: cls(directory / variant) for variant in VARIANTS}
+        template = cls(directory / "template")
+        template.create()
+        with template.start() as program:
+            fill(template)
+            template.stop(program)
         for server in running.values():
-            server.create()
+            server.copy_from(template)
         for variant, server in running.items():
             program = stack.enter_context(server.start(prefix(variant, directory), {"LATCHKEY_BUILD": str(BUILD)}))
             stack.callback(server.stop, program)
@@ -144,11 +149,12 @@ def servers(cls: type[Server]) -> Iterator[dict[str, Server]]:
 def mariadb(quick: bool) -> Iterator[Sample]:
     """sysbench with a fixed number of transactions per sample."""
     events = 500 if quick else 1500
-    with servers(MariaDb) as running:
-        for server in running.values():
-            server.sql("CREATE DATABASE sbtest")
-            server.sysbench("oltp_read_write", "prepare")
 
+    def fill(server: MariaDb) -> None:
+        server.sql("CREATE DATABASE sbtest")
+        server.sysbench("oltp_read_write", "prepare")
+
+    with servers(MariaDb, fill) as running:
         def sample(variant: str) -> float:
             pid = running[variant].main_pid()
             before = process_cpu_s(pid)
@@ -163,7 +169,7 @@ def postgres(quick: bool) -> Iterator[Sample]:
     """TPC-B by a pgbench per server that is stopped and continued, so that no backend ends within a sample:
     of an ended one only ticks of 10 ms would be known."""
     seconds = 0.4 if quick else 1.0
-    with servers(PostgreSql) as running, ExitStack() as stack:
+    with servers(PostgreSql, lambda server: server.pgbench("-i", "-s", "1", "-q")) as running, ExitStack() as stack:
         loads = {variant: stack.enter_context(endless_pgbench(server)) for variant, server in running.items()}
 
         def cpu(variant: str) -> float:
@@ -187,8 +193,7 @@ def postgres(quick: bool) -> Iterator[Sample]:
 
 @contextmanager
 def endless_pgbench(server: PostgreSql) -> Iterator[programs.Program]:
-    """pgbench on a fresh database, warmed up and stopped."""
-    server.pgbench("-i", "-s", "1", "-q")
+    """pgbench, warmed up and stopped."""
     argv = server.pgbench_argv("-n", "-c", "8", "-j", "2", "-T", "3600", "-M", "prepared")
     with programs.Program(argv, server.account, server.env, server.dir / "pgbench.log", server.dir) as program:
         program.wait_until(lambda: int(server.sql("SELECT count(*) FROM pgbench_history")) > 200)

@@ -36,6 +36,10 @@ class Server:
     def create(self) -> None:
         """Makes an empty database."""
 
+    def copy_from(self, other: "Server") -> None:
+        """Makes a database like that of `other`, which does not run."""
+        self.client(["cp", "-a", f"{other.dir}/.", self.dir])
+
     def argv(self) -> list[str]:
         raise NotImplementedError
 
@@ -77,11 +81,10 @@ class PostgreSql(Server):
     def create(self) -> None:
         self.client([self._bin("initdb"), "-D", self._data, "-A", "trust", "-U", "test", "--no-sync", "--locale=C"])
         with (self._data / "postgresql.conf").open("a") as settings:
-            settings.write(f"listen_addresses = ''\nunix_socket_directories = '{self.dir}'\n"
-                           "shared_buffers = 32MB\nmax_wal_size = 256MB\nautovacuum = off\n")
+            settings.write("listen_addresses = ''\nshared_buffers = 32MB\nmax_wal_size = 256MB\nautovacuum = off\n")
 
     def argv(self) -> list[str]:
-        return [self._bin("postgres"), "-D", str(self._data)]
+        return [self._bin("postgres"), "-D", str(self._data), "-k", str(self.dir)]
 
     def is_ready(self) -> bool:
         """As the postmaster itself says; asking by a connection would leave FATAL lines in its log."""
