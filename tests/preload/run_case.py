@@ -1,0 +1,202 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs victims bare and under Latchkey and compares: stdout, stderr and exit status must be the same.
+
+    run_case.py --victims DIR --preload LIB --events LIB [--mode M]... [--name N]... [--repeat N] FILE.case...
+
+Modes: off (preloaded, no run directory), counters, contended and full (run directory, events library, no
+session daemon), record and record-full (under `latchkey record`, with --latchkey). Prints TAP.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import case_file
+import counters_file
+
+PLAIN_MODES = ["off", "counters", "contended", "full"]
+RECORD_MODES = ["record", "record-full"]
+LTTNG_HELPERS = ["liblttng-ust-fork.so.1", "liblttng-ust-fd.so.1"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    victims: Path
+    preload: Path
+    events: Path
+    latchkey: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    stdout: str
+    stderr: str
+    hung: bool
+
+
+def bare_environment() -> dict[str, str]:
+    """Ours without anything that concerns Latchkey or LTTng."""
+    return {name: value for name, value in os.environ.items()
+            if name != "LD_PRELOAD" and not name.startswith(("LATCHKEY_", "LTTNG_"))}
+
+
+def launch(command: list[str], env: dict[str, str], limit_s: float) -> Outcome:
+    """Runs in a session of its own; when the time is over, everything in it is killed."""
+    process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
+    hung = False
+    try:
+        stdout, stderr = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        hung = True
+        os.killpg(process.pid, signal.SIGKILL)
+        stdout, stderr = process.communicate()
+    return Outcome(process.returncode, stdout, stderr, hung)
+
+
+def command_of(case: case_file.Case, setup: Setup) -> list[str]:
+    program, *arguments = case.run
+    libraries = {path.stem: str(path) for path in setup.victims.glob("*.so")}
+    return [str(setup.victims / program), *(text.format(**libraries) for text in arguments)]
+
+
+def run_bare(case: case_file.Case, setup: Setup) -> Outcome:
+    env = bare_environment()
+    if case.preload:
+        env["LD_PRELOAD"] = ":".join(case.preload)
+    return launch(command_of(case, setup), env, case.limit_s)
+
+
+def run_preloaded(case: case_file.Case, mode: str, setup: Setup, directory: Path) -> Outcome:
+    env = bare_environment() | {"LTTNG_HOME": str(directory)}
+    preload = [str(setup.preload), *case.preload]
+    if mode != "off":
+        (directory / "counters").mkdir(mode=0o700)
+        env |= {"LATCHKEY_DIR": str(directory), "LATCHKEY_LEVEL": mode}
+    if mode in ("contended", "full"):
+        env |= {"LATCHKEY_EVENTS_LIB": str(setup.events), "LATCHKEY_MIN_WAIT": "0ns", "LATCHKEY_MIN_IO": "0ns"}
+        preload[1:1] = LTTNG_HELPERS
+    env |= case.env | {"LD_PRELOAD": ":".join(preload)}
+    return launch(command_of(case, setup), env, case.limit_s)
+
+
+def run_recorded(case: case_file.Case, mode: str, setup: Setup, directory: Path) -> Outcome:
+    env = bare_environment() | case.env
+    if case.preload:
+        env["LD_PRELOAD"] = ":".join(case.preload)
+    level = "full" if mode == "record-full" else "contended"
+    command = [str(setup.latchkey), "record", "--quiet", "--level", level, "--output", str(directory / "run"),
+               "--", *command_of(case, setup)]
+    return launch(command, env, case.limit_s + 60)
+
+
+def differences(case: case_file.Case, bare: Outcome, seen: Outcome) -> list[str]:
+    found = []
+    if seen.hung:
+        found.append(f"hung: killed after {case.limit_s} s")
+    if seen.status != bare.status:
+        found.append(f"exit status {seen.status}, bare {bare.status}")
+    if seen.stdout != bare.stdout:
+        found.append(f"stdout {seen.stdout!r}, bare {bare.stdout!r}")
+    wanted = list(case.stderr)
+    rest = []
+    for line in seen.stderr.splitlines(keepends=True):
+        match = next((text for text in wanted if re.search(text, line)), None)
+        if match is None:
+            rest.append(line)
+        else:
+            wanted.remove(match)
+    if "".join(rest) != bare.stderr:
+        found.append(f"stderr {''.join(rest)!r}, bare {bare.stderr!r}")
+    found.extend(f"stderr has no line like {text!r}" for text in wanted)
+    return found
+
+
+def bare_failures(case: case_file.Case, bare: Outcome) -> list[str]:
+    found = []
+    if bare.hung or bare.status != case.exit_status:
+        found.append(f"exit status {bare.status}, not {case.exit_status}; stderr {bare.stderr!r}")
+    if case.must_succeed and not bare.stdout.endswith("EXIT-SUCCESS\n"):
+        found.append(f"stdout does not end in EXIT-SUCCESS: {bare.stdout!r}")
+    return found
+
+
+def mode_failures(case: case_file.Case, mode: str, setup: Setup, bare: Outcome) -> list[str]:
+    """What is wrong with the case in this mode; empty: nothing."""
+    with tempfile.TemporaryDirectory(prefix="latchkey-test-") as name:
+        directory = Path(name)
+        if mode in RECORD_MODES:
+            found = differences(case, bare, run_recorded(case, mode, setup, directory))
+            directory = directory / "run"
+        else:
+            found = differences(case, bare, run_preloaded(case, mode, setup, directory))
+        if mode == "off":
+            return found
+        try:
+            found += case_file.counters_failures(case, counters_file.sums(directory))
+        except (OSError, ValueError) as error:
+            found.append(f"counters: {error}")
+    return found
+
+
+class Tap:
+    """Test Anything Protocol on stdout."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.failed = 0
+
+    def report(self, name: str, failures: list[str]) -> None:
+        self.count += 1
+        self.failed += bool(failures)
+        print(f"{'not ok' if failures else 'ok'} {self.count} - {name}")
+        for failure in failures:
+            print(f"# {failure}")
+        sys.stdout.flush()
+
+    def end(self) -> int:
+        print(f"1..{self.count}")
+        return 1 if self.failed else 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--victims", type=Path, required=True, help="directory of the built victims")
+    parser.add_argument("--preload", type=Path, required=True, help="liblatchkey-preload.so")
+    parser.add_argument("--events", type=Path, required=True, help="liblatchkey-events.so")
+    parser.add_argument("--latchkey", type=Path, default=Path("latchkey"), help="command for the record modes")
+    parser.add_argument("--mode", action="append", choices=["bare", *PLAIN_MODES, *RECORD_MODES])
+    parser.add_argument("--name", action="append", help="only this case")
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.case")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = parse_arguments()
+    setup = Setup(options.victims, options.preload.absolute(), options.events.absolute(), options.latchkey)
+    modes = options.mode or PLAIN_MODES
+    cases = [case for path in options.files for case in case_file.read(path)
+             if not options.name or case.name in options.name]
+    tap = Tap()
+    for case in cases * options.repeat:
+        bare = run_bare(case, setup)
+        tap.report(f"{case.name} bare", bare_failures(case, bare))
+        for mode in modes:
+            if mode != "bare" and (not case.modes or mode in case.modes):
+                tap.report(f"{case.name} {mode}", mode_failures(case, mode, setup, bare))
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
