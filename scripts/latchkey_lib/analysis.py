@@ -14,7 +14,9 @@ RESULT = "result.db"
 def require_run(run: Path) -> None:
     """Raises UsageError if `run` is no run directory."""
     if not run.is_dir():
-        raise UsageError(f"{run}: {'not a directory' if run.exists() else 'no such directory'}; name a run directory of latchkey record")
+        raise UsageError(
+            f"{run}: {'not a directory' if run.exists() else 'no such directory'}; name a run directory of latchkey record"
+        )
     if not (run / "run.json").is_file() and not (run / RESULT).is_file():
         raise UsageError(f"{run}: has neither run.json nor {RESULT}; name a run directory of latchkey record")
 
@@ -23,10 +25,19 @@ def analyze(run: Path, quiet: bool = False) -> None:
     """Builds result.db. Raises UsageError or DataError with the last line that the analyser said."""
     command = [str(paths.require(paths.parts().analyze)), str(run)]
     with Progress("analysing", not quiet):
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                              text=True, errors="replace", check=False)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            check=False,
+        )
     if done.returncode != 0:
-        words = done.stderr.strip().splitlines() or [f"{run}: latchkey-analyze ended with status {done.returncode}"]
+        words = done.stderr.strip().splitlines() or [
+            f"{run}: latchkey-analyze ended with status {done.returncode}"
+        ]
         text = words[-1].removeprefix("latchkey-analyze: ").removeprefix("latchkey: ")
         raise UsageError(text) if done.returncode == USAGE else DataError(text)
 

@@ -34,8 +34,19 @@ class Finding:
 def machine() -> Iterator[Finding]:
     """Everything that does not depend on a program."""
     checks: tuple[Callable[[], Finding], ...] = (
-        _preload_library, _events_library, _analyser, _lttng_packages, _session_daemon, _shared_memory, _glibc, _cpus,
-        _disk, _other_preloads, _nice, _realtime)
+        _preload_library,
+        _events_library,
+        _analyser,
+        _lttng_packages,
+        _session_daemon,
+        _shared_memory,
+        _glibc,
+        _cpus,
+        _disk,
+        _other_preloads,
+        _nice,
+        _realtime,
+    )
     for check in checks:
         yield check()
 
@@ -50,12 +61,20 @@ def program(name: str) -> Iterator[Finding]:
         yield Finding(MISSING, "program", what, mend)
         return
     image = target.loaded_image(file)
-    yield Finding(OK, "program", f"{file}: dynamically linked, not privileged" + (f" (run by {image})" if image != file else ""))
+    yield Finding(
+        OK,
+        "program",
+        f"{file}: dynamically linked, not privileged" + (f" (run by {image})" if image != file else ""),
+    )
     if target.has_symbols(image):
         yield Finding(OK, "symbols", f"{image} has a symbol table")
     else:
-        yield Finding(NOTE, "symbols", f"{image} is stripped: only exported functions have names",
-                      "install its -dbgsym package, or build it without stripping")
+        yield Finding(
+            NOTE,
+            "symbols",
+            f"{image} is stripped: only exported functions have names",
+            "install its -dbgsym package, or build it without stripping",
+        )
 
 
 def _preload_library() -> Finding:
@@ -78,8 +97,12 @@ def _part(subject: str, file: Path, effect: str) -> Finding:
 
 def _lttng_packages() -> Finding:
     if missing := lttng.missing():
-        return Finding(MISSING, "LTTng", f"{', '.join(missing)} not installed: only --level counters works",
-                       f"apt-get install {' '.join(lttng.PACKAGES)}")
+        return Finding(
+            MISSING,
+            "LTTng",
+            f"{', '.join(missing)} not installed: only --level counters works",
+            f"apt-get install {' '.join(lttng.PACKAGES)}",
+        )
     running = namespace.session_daemons()
     others = f"; {len(running)} other session daemon runs, which does no harm" if running else ""
     return Finding(OK, "LTTng", f"installed{others}")
@@ -89,7 +112,9 @@ def _session_daemon() -> Finding:
     """Starts one with a session, as record does, and ends it again."""
     subject = "session daemon"
     if lttng.missing():
-        return Finding(MISSING, subject, "LTTng is not installed", f"apt-get install {' '.join(lttng.PACKAGES)}")
+        return Finding(
+            MISSING, subject, "LTTng is not installed", f"apt-get install {' '.join(lttng.PACKAGES)}"
+        )
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGCHLD})
     try:
         with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="latchkey-") as directory:
@@ -100,7 +125,9 @@ def _session_daemon() -> Finding:
             session.start()
             _, problems = session.stop()
         if problems:
-            return Finding(MISSING, subject, problems[0], "see the LTTng documentation; --level counters works without")
+            return Finding(
+                MISSING, subject, problems[0], "see the LTTng documentation; --level counters works without"
+            )
     except LatchkeyError as error:
         what, _, mend = str(error).rpartition("; ")
         return Finding(MISSING, subject, what or mend, mend)
@@ -117,27 +144,44 @@ def _shared_memory() -> Finding:
         return Finding(MISSING, "/dev/shm", f"{error.strerror}: LTTng cannot trace", "mount a tmpfs there")
     cpus = os.cpu_count() or 1
     contended, full = (lttng.buffer_bytes(level, cpus) for level in ("contended", "full"))
-    text = (f"{units.size(free)} free; the buffers of a traced process take {units.size(contended)}, "
-            f"at level full {units.size(full)}")
+    text = (
+        f"{units.size(free)} free; the buffers of a traced process take {units.size(contended)}, "
+        f"at level full {units.size(full)}"
+    )
     if free < contended:
-        return Finding(MISSING, "/dev/shm", text, "mount -o remount,size=... /dev/shm, or docker run --shm-size")
-    return Finding(OK if free >= full else NOTE, "/dev/shm", text, "" if free >= full else "enlarge it before --level full")
+        return Finding(
+            MISSING, "/dev/shm", text, "mount -o remount,size=... /dev/shm, or docker run --shm-size"
+        )
+    return Finding(
+        OK if free >= full else NOTE,
+        "/dev/shm",
+        text,
+        "" if free >= full else "enlarge it before --level full",
+    )
 
 
 def _glibc() -> Finding:
     version = platform.libc_ver()[1]
     if version in _TESTED_GLIBC:
         return Finding(OK, "C library", f"glibc {version}, tested")
-    return Finding(NOTE, "C library", f"glibc {version or 'unknown'}: not tested, so the slower way to take locks is used",
-                   f"tested: {', '.join(_TESTED_GLIBC)}")
+    return Finding(
+        NOTE,
+        "C library",
+        f"glibc {version or 'unknown'}: not tested, so the slower way to take locks is used",
+        f"tested: {', '.join(_TESTED_GLIBC)}",
+    )
 
 
 def _cpus() -> Finding:
     usable, present = len(os.sched_getaffinity(0)), os.cpu_count() or 1
     text = f"{usable} of {present} processors usable"
     if usable == 1:
-        return Finding(NOTE, "processors", f"{text}: threads never run at the same time, so locks rarely collide",
-                       "record on several processors")
+        return Finding(
+            NOTE,
+            "processors",
+            f"{text}: threads never run at the same time, so locks rarely collide",
+            "record on several processors",
+        )
     return Finding(OK, "processors", text)
 
 
@@ -159,8 +203,12 @@ def _other_preloads() -> Finding:
         pass
     if not others:
         return Finding(OK, "other preloads", "none")
-    return Finding(NOTE, "other preloads", f"{', '.join(others)}: kept, behind Latchkey's; calls they make themselves are seen too",
-                   "unset LD_PRELOAD if they replace locks or I/O functions")
+    return Finding(
+        NOTE,
+        "other preloads",
+        f"{', '.join(others)}: kept, behind Latchkey's; calls they make themselves are seen too",
+        "unset LD_PRELOAD if they replace locks or I/O functions",
+    )
 
 
 def _nice() -> Finding:
@@ -169,16 +217,24 @@ def _nice() -> Finding:
         return Finding(OK, "nice values", "any may be set")
     if lowest <= os.getpriority(os.PRIO_PROCESS, 0):
         return Finding(OK, "nice values", f"may be lowered to {lowest}")
-    return Finding(NOTE, "nice values", "may only be raised; recording does not need more",
-                   "raise RLIMIT_NICE (limits.conf: nice), or add CAP_SYS_NICE")
+    return Finding(
+        NOTE,
+        "nice values",
+        "may only be raised; recording does not need more",
+        "raise RLIMIT_NICE (limits.conf: nice), or add CAP_SYS_NICE",
+    )
 
 
 def _realtime() -> Finding:
     limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     if _may_set_priorities() or limit > 0:
         return Finding(OK, "real-time priorities", "may be set")
-    return Finding(NOTE, "real-time priorities", "may not be set; recording does not need them",
-                   "raise RLIMIT_RTPRIO (limits.conf: rtprio), or add CAP_SYS_NICE")
+    return Finding(
+        NOTE,
+        "real-time priorities",
+        "may not be set; recording does not need them",
+        "raise RLIMIT_RTPRIO (limits.conf: rtprio), or add CAP_SYS_NICE",
+    )
 
 
 def _may_set_priorities() -> bool:

@@ -17,8 +17,12 @@ SUMMARY = "say what works here and what to do about the rest"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--symbols, or a program."""
-    parser.add_argument("--symbols", action="store_true", help="list the interposed functions: group, name, symbol version")
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="[-- PROGRAM]", help="also check this program")
+    parser.add_argument(
+        "--symbols", action="store_true", help="list the interposed functions: group, name, symbol version"
+    )
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="[-- PROGRAM]", help="also check this program"
+    )
 
 
 def main(args: argparse.Namespace) -> int:

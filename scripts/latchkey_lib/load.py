@@ -25,13 +25,17 @@ class Result:
         try:
             self.meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
         except sqlite3.OperationalError:
-            raise DataError(f"{self._path}: not written by latchkey-analyze; remove it, then latchkey analyze {run}") from None
+            raise DataError(
+                f"{self._path}: not written by latchkey-analyze; remove it, then latchkey analyze {run}"
+            ) from None
         except sqlite3.DatabaseError as error:
             raise DataError(f"{self._path}: {error}; remove it, then latchkey analyze {run}") from None
         version = self.meta.get("schema_version")
         if version != str(SCHEMA_VERSION):
-            raise DataError(f"{self._path}: schema {version}, this version reads {SCHEMA_VERSION}; "
-                            f"latchkey analyze {run} writes it anew")
+            raise DataError(
+                f"{self._path}: schema {version}, this version reads {SCHEMA_VERSION}; "
+                f"latchkey analyze {run} writes it anew"
+            )
 
     def rows(self, query: str, values: Iterable[object] = ()) -> list[sqlite3.Row]:
         """All rows of a query."""

@@ -72,15 +72,30 @@ class SessionDaemon:
         """Starts daemon and session. SIGUSR1 and SIGCHLD must be blocked."""
         with self._log.open("wb") as log:
             self._daemon = subprocess.Popen(
-                ["lttng-sessiond", "--no-kernel", "--sig-parent", "--quiet"], env=self._environ,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=_child_setup)
+                ["lttng-sessiond", "--no-kernel", "--sig-parent", "--quiet"],
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_child_setup,
+            )
         info = signal.sigtimedwait({signal.SIGUSR1, signal.SIGCHLD}, _START_S)
         if info is None or self._daemon.poll() is not None:
-            raise LttngError(f"LTTng session daemon: {self._last_words() or 'did not start'}; try latchkey doctor")
+            raise LttngError(
+                f"LTTng session daemon: {self._last_words() or 'did not start'}; try latchkey doctor"
+            )
         size, count = _BUFFERS[self._level]
         self._lttng("create", SESSION, f"--output={self._output}")
-        self._lttng("enable-channel", "--userspace", "--buffers-pid", f"--subbuf-size={size}", f"--num-subbuf={count}",
-                    f"--switch-timer={_SWITCH_TIMER_US}", _CHANNEL)
+        self._lttng(
+            "enable-channel",
+            "--userspace",
+            "--buffers-pid",
+            f"--subbuf-size={size}",
+            f"--num-subbuf={count}",
+            f"--switch-timer={_SWITCH_TIMER_US}",
+            _CHANNEL,
+        )
         self._lttng("enable-event", "--userspace", f"--channel={_CHANNEL}", "latchkey:*")
         self._lttng("add-context", "--userspace", f"--channel={_CHANNEL}", "--type=vpid", "--type=vtid")
         self._lttng("start", SESSION)
@@ -97,7 +112,9 @@ class SessionDaemon:
             lost = lost_events(self._lttng("--mi=xml", "list", SESSION))
             self._lttng("destroy", SESSION, timeout_s=_STOP_S)
         except LttngError as error:
-            problems.append(f"the recording did not end orderly ({error}); the last events of some processes may be missing")
+            problems.append(
+                f"the recording did not end orderly ({error}); the last events of some processes may be missing"
+            )
         if "No space left" in self._log.read_text(errors="replace"):
             problems.append("no space left for the trace while recording; events are missing from then on")
         return lost, problems
@@ -135,9 +152,17 @@ class SessionDaemon:
         """Runs the lttng command; its stdout."""
         step = next(arg for arg in args if not arg.startswith("--mi"))
         try:
-            done = subprocess.run(["lttng", "--no-sessiond", *args], env=self._environ, stdin=subprocess.DEVNULL,
-                                  capture_output=True, text=True, errors="replace", timeout=timeout_s,
-                                  start_new_session=True, preexec_fn=_child_setup)
+            done = subprocess.run(
+                ["lttng", "--no-sessiond", *args],
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout_s,
+                start_new_session=True,
+                preexec_fn=_child_setup,
+            )
         except subprocess.TimeoutExpired:
             raise LttngError(f"lttng {step}: no answer within {timeout_s} s") from None
         if done.returncode != 0:
@@ -165,7 +190,11 @@ def lost_events(listing: str) -> int | None:
 
 def children_of(pid: int) -> list[int]:
     """Direct children of a process, zombies included."""
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _parent(int(entry.name)) == pid]
+    return [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and _parent(int(entry.name)) == pid
+    ]
 
 
 def _parent(pid: int) -> int | None:

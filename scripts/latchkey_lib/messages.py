@@ -52,7 +52,12 @@ class Progress:
         shown = False
         while not self._done.wait(1.0):
             shown = True
-            print(f"\rlatchkey: {self._what} ... {time.monotonic() - begin:.0f} s", end="", file=sys.stderr, flush=True)
+            print(
+                f"\rlatchkey: {self._what} ... {time.monotonic() - begin:.0f} s",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
         if shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 

@@ -36,7 +36,9 @@ class PrivateRundir:
         try:
             self._mount_point = _open_mount_point(self._path)
         except OSError as error:
-            raise UsageError(f"{self._path}: {error.strerror}; record as an ordinary user, or with --level counters") from None
+            raise UsageError(
+                f"{self._path}: {error.strerror}; record as an ordinary user, or with --level counters"
+            ) from None
         try:
             _call("unshare", _CLONE_NEWNS)
             _call("mount", b"none", b"/", None, _MS_REC | _MS_SLAVE, None)
@@ -46,7 +48,8 @@ class PrivateRundir:
             self._remove_mount_point()
             raise UsageError(
                 f"private {self._path} for root: {error.strerror}; record as an ordinary user (setpriv, sudo -u), "
-                "add CAP_SYS_ADMIN to the container, or use --level counters") from None
+                "add CAP_SYS_ADMIN to the container, or use --level counters"
+            ) from None
         return self
 
     def __exit__(self, *unused: object) -> None:

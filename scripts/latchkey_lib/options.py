@@ -73,8 +73,12 @@ def add_to(parser: argparse.ArgumentParser, skip: tuple[str, ...] = ()) -> None:
             continue
         default = f" (default {option.default})" if option.default else ""
         values = "{" + option.values.replace("|", ",") + "}" if option.kind == "choice" else option.values
-        group.add_argument(option.flag, dest=option.name, metavar=values, help=f"{option.help}{default}".replace("%", "%%"))
-    group.add_argument("--policy", metavar="FILE.toml", type=Path, help="take options from a file, key = value")
+        group.add_argument(
+            option.flag, dest=option.name, metavar=values, help=f"{option.help}{default}".replace("%", "%%")
+        )
+    group.add_argument(
+        "--policy", metavar="FILE.toml", type=Path, help="take options from a file, key = value"
+    )
 
 
 def resolve(args: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -102,7 +106,7 @@ def read_policy(path: Path) -> dict[str, str]:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; --policy takes a readable TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not TOML: {error}; write lines such as min_wait = \"10us\"") from None
+        raise UsageError(f'{path}: not TOML: {error}; write lines such as min_wait = "10us"') from None
     known = {option.name: option for option in options()}
     policy = {}
     for key, value in content.items():

@@ -46,7 +46,9 @@ def parts() -> Parts:
 def require(part: Path) -> Path:
     """`part` if it exists; UsageError with the mend otherwise."""
     if not part.is_file():
-        raise UsageError(f"{part}: not found; build it (meson setup build && ninja -C build) or set LATCHKEY_BUILD")
+        raise UsageError(
+            f"{part}: not found; build it (meson setup build && ninja -C build) or set LATCHKEY_BUILD"
+        )
     return part
 
 

@@ -20,12 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what record and run have in common, and record's own."""
     add_common_arguments(parser)
     options.add_to(parser)
-    parser.add_argument("--no-report", action="store_true", help="do not analyse afterwards; latchkey report will")
+    parser.add_argument(
+        "--no-report", action="store_true", help="do not analyse afterwards; latchkey report will"
+    )
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of record and run."""
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="run directory (default latchkey-out/NAME-TIME)")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="run directory (default latchkey-out/NAME-TIME)"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings and errors")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="[--] PROGRAM [ARGUMENT ...]")
 

@@ -53,8 +53,15 @@ def record(order: Order) -> Recording:
             return _run(order, run, program, environ, umask, supervisor, session)
 
 
-def _run(order: Order, run: Path, program: Path, environ: dict[str, str], umask: int, supervisor: Supervisor,
-         session: lttng.SessionDaemon | None) -> Recording:
+def _run(
+    order: Order,
+    run: Path,
+    program: Path,
+    environ: dict[str, str],
+    umask: int,
+    supervisor: Supervisor,
+    session: lttng.SessionDaemon | None,
+) -> Recording:
     run_file = rundir.RunFile(run, order.command, order.options)
     warnings = _shared_memory_warnings(order.options["level"]) if session else []
     try:
@@ -63,7 +70,9 @@ def _run(order: Order, run: Path, program: Path, environ: dict[str, str], umask:
         raise UsageError(f"{run}: {error.strerror}; choose another place with --output") from None
     if signal := supervisor.interrupted():
         return Recording(run, Outcome(signal=signal), interrupted=True)
-    outcome = supervisor.run(program, order.command, environ, umask, lambda: session.pids if session else set())
+    outcome = supervisor.run(
+        program, order.command, environ, umask, lambda: session.pids if session else set()
+    )
     run_file.ended(outcome.status, outcome.signal)
     lost = None
     if session:
@@ -71,9 +80,13 @@ def _run(order: Order, run: Path, program: Path, environ: dict[str, str], umask:
             lost, problems = session.stop()
         warnings += problems
     if outcome.left_running:
-        warnings.append(f"not waited for: {', '.join(outcome.left_running)}; what they did after that is not recorded")
+        warnings.append(
+            f"not waited for: {', '.join(outcome.left_running)}; what they did after that is not recorded"
+        )
     if lost:
-        warnings.append(f"{lost} events lost: the program was faster than the tracer; a higher --min-wait records less")
+        warnings.append(
+            f"{lost} events lost: the program was faster than the tracer; a higher --min-wait records less"
+        )
     for warning in warnings:
         say(warning)
     try:
@@ -107,21 +120,29 @@ def _preload_list(traced: bool) -> str:
     parts = paths.parts()
     library = str(paths.require(parts.preload))
     if " " in library or ":" in library:
-        raise UsageError(f"{library}: the loader splits LD_PRELOAD at blanks and colons; install Latchkey elsewhere")
+        raise UsageError(
+            f"{library}: the loader splits LD_PRELOAD at blanks and colons; install Latchkey elsewhere"
+        )
     libraries = [library]
     if traced:
         if missing := lttng.missing():
-            raise UsageError(f"LTTng is not installed ({', '.join(missing)} missing): apt-get install "
-                             f"{' '.join(lttng.PACKAGES)}, or use --level counters")
+            raise UsageError(
+                f"LTTng is not installed ({', '.join(missing)} missing): apt-get install "
+                f"{' '.join(lttng.PACKAGES)}, or use --level counters"
+            )
         if not parts.events.is_file():
-            raise UsageError(f"{parts.events}: not found; build with -Devents=enabled, or use --level counters")
+            raise UsageError(
+                f"{parts.events}: not found; build with -Devents=enabled, or use --level counters"
+            )
         libraries += lttng.HELPERS
     if before := os.environ.get("LD_PRELOAD"):
         libraries.append(before)
     return ":".join(libraries)
 
 
-def _environment(order: Order, run: Path, preload: str, session: lttng.SessionDaemon | None) -> dict[str, str]:
+def _environment(
+    order: Order, run: Path, preload: str, session: lttng.SessionDaemon | None
+) -> dict[str, str]:
     environ = {name: value for name, value in os.environ.items() if name not in _OWN_VARIABLES}
     environ |= options.environment(order.options)
     environ["LD_PRELOAD"] = preload
@@ -140,6 +161,8 @@ def _shared_memory_warnings(level: str) -> list[str]:
     except OSError:
         return ["/dev/shm: not there; LTTng cannot trace without it"]
     if free < need:
-        return [f"/dev/shm has {free >> 20} MiB free, and the buffers of one process take {need >> 20} MiB: nothing "
-                "may be recorded; enlarge it (mount -o remount,size=..., docker run --shm-size)"]
+        return [
+            f"/dev/shm has {free >> 20} MiB free, and the buffers of one process take {need >> 20} MiB: nothing "
+            "may be recorded; enlarge it (mount -o remount,size=..., docker run --shm-size)"
+        ]
     return []

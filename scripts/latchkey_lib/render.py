@@ -46,18 +46,20 @@ def shorten(text: str, width: int) -> str:
     if len(text) <= width:
         return text
     tail = (width - 2) * 2 // 5
-    return text[:width - 2 - tail] + ".." + text[len(text) - tail:]
+    return text[: width - 2 - tail] + ".." + text[len(text) - tail :]
 
 
 def shorten_end(text: str, width: int) -> str:
     """Cuts the end: of a list, the first matter most."""
-    return text if len(text) <= width else text[:width - 2] + ".."
+    return text if len(text) <= width else text[: width - 2] + ".."
 
 
 def lines(table: Table, style: Style, limit: int | None = None, numbered: bool = False) -> list[str]:
     """Header and rows; columns of high rank are left out until the line fits, names shortened then."""
     rows = table.rows[:limit]
-    columns = [at for at, column in enumerate(table.columns) if column.rank < 9 and _has_value(column, rows, at)]
+    columns = [
+        at for at, column in enumerate(table.columns) if column.rank < 9 and _has_value(column, rows, at)
+    ]
     cells = {at: [table.columns[at].show(row[at], style.raw_ns) for row in rows] for at in columns}
     indent = len(str(len(rows))) + 2 if numbered else 1
     while True:
@@ -71,7 +73,11 @@ def lines(table: Table, style: Style, limit: int | None = None, numbered: bool =
     out = _header(table, columns, widths, indent)
     for number in range(len(rows)):
         first = f"{number + 1:>{indent - 1}} " if numbered else " " * indent
-        out.append((first + "  ".join(_cell(table.columns[at], cells[at][number], widths[at]) for at in columns)).rstrip())
+        out.append(
+            (
+                first + "  ".join(_cell(table.columns[at], cells[at][number], widths[at]) for at in columns)
+            ).rstrip()
+        )
     return out
 
 
@@ -122,7 +128,9 @@ def _groups(table: Table, columns: list[int], widths: dict[int, int]) -> str:
         while end < len(columns) and table.columns[columns[end]].group == group:
             end += 1
         width = sum(widths[at] for at in columns[position:end]) + 2 * (end - position - 1)
-        text += (f" {group} ".center(width, "-") if len(group) + 4 <= width and group else group.rjust(width)) + "  "
+        text += (
+            f" {group} ".center(width, "-") if len(group) + 4 <= width and group else group.rjust(width)
+        ) + "  "
         position = end
     return text
 

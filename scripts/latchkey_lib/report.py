@@ -31,19 +31,42 @@ _VIEWS: dict[str, tuple[View, ...]] = {
     "file": (views.files, views.io_calls, views.io_under_lock),
 }
 _ALL: tuple[View, ...] = (
-    views.quality, time_views.roles, views.locks, views.signals, views.sites,
+    views.quality,
+    time_views.roles,
+    views.locks,
+    views.signals,
+    views.sites,
     lambda result, filters: views.pairs(result, filters, "lock"),
     lambda result, filters: views.pairs(result, filters, "signal"),
-    views.files, views.io_calls, views.io_under_lock, time_views.threads)
-_SORTS = {"wait": "wait_total", "hold": "hold_total", "p99": "wait_p99", "max": "wait_max", "count": "contended"}
+    views.files,
+    views.io_calls,
+    views.io_under_lock,
+    time_views.threads,
+)
+_SORTS = {
+    "wait": "wait_total",
+    "hold": "hold_total",
+    "p99": "wait_p99",
+    "max": "wait_max",
+    "count": "contended",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Directory, choice of tables, filters and form."""
     parser.add_argument("dir", type=Path, metavar="DIR", help="run directory of latchkey record")
     parser.add_argument("--by", choices=sorted(_VIEWS), help="one table instead of the whole report")
-    parser.add_argument("--sort", metavar="COLUMN", help="wait, hold, p99, max, count or a column of --format json (default: total time)")
-    parser.add_argument("--limit", type=_natural, metavar="N", help=f"rows per table (default {_DEFAULT_LIMIT}; json and csv: all)")
+    parser.add_argument(
+        "--sort",
+        metavar="COLUMN",
+        help="wait, hold, p99, max, count or a column of --format json (default: total time)",
+    )
+    parser.add_argument(
+        "--limit",
+        type=_natural,
+        metavar="N",
+        help=f"rows per table (default {_DEFAULT_LIMIT}; json and csv: all)",
+    )
     parser.add_argument("--min", metavar="TIME", help="leave out rows with less total time, such as 1ms")
     parser.add_argument("--lock", metavar="GLOB", default="", help="only locks and signals with such a name")
     parser.add_argument("--role", metavar="GLOB", default="", help="only threads of such a role")
@@ -104,8 +127,19 @@ def _text(result: Result, filters: Filters, args: argparse.Namespace) -> str:
 
 def _json(result: Result, filters: Filters, args: argparse.Namespace) -> str:
     tables = [_limited(table, args.limit).as_json() for table in _tables(result, filters, args)]
-    return json.dumps({"format": FORMAT, "version": VERSION, "latchkey": paths.version(), "run": result.meta,
-                       "tables": tables}, indent=1) + "\n"
+    return (
+        json.dumps(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "latchkey": paths.version(),
+                "run": result.meta,
+                "tables": tables,
+            },
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 def _csv(result: Result, filters: Filters, args: argparse.Namespace) -> str:
@@ -149,7 +183,9 @@ def _minimum(text: str | None) -> int:
         return 0
     value = options.duration_ns(text)
     if value is None:
-        raise UsageError(f"option --min: {text!r} is no time; allowed: digits with ns, us, ms or s, such as 1ms")
+        raise UsageError(
+            f"option --min: {text!r} is no time; allowed: digits with ns, us, ms or s, such as 1ms"
+        )
     return value
 
 

@@ -28,7 +28,9 @@ def create(program: Path, wanted: Path | None) -> Path:
         run.chmod(0o700)
         (run / "counters").mkdir(mode=0o700)
     except OSError as error:
-        raise UsageError(f"{wanted}: cannot be made a run directory: {error.strerror}; choose one with --output") from None
+        raise UsageError(
+            f"{wanted}: cannot be made a run directory: {error.strerror}; choose one with --output"
+        ) from None
     return run
 
 
@@ -47,10 +49,23 @@ class RunFile:
         libc = platform.libc_ver()
         self._path = run / "run.json"
         self.content: dict[str, Any] = {
-            "format": FORMAT, "version": paths.version(), "command": command, "level": options["level"],
-            "options": options, "host": platform.node(), "cpus": os.cpu_count(), "kernel": platform.release(),
-            "libc": " ".join(libc), "started": None, "started_ns": None, "finished": None, "duration_ns": None,
-            "exit_status": None, "signal": None, "warnings": [], "lttng": None,
+            "format": FORMAT,
+            "version": paths.version(),
+            "command": command,
+            "level": options["level"],
+            "options": options,
+            "host": platform.node(),
+            "cpus": os.cpu_count(),
+            "kernel": platform.release(),
+            "libc": " ".join(libc),
+            "started": None,
+            "started_ns": None,
+            "finished": None,
+            "duration_ns": None,
+            "exit_status": None,
+            "signal": None,
+            "warnings": [],
+            "lttng": None,
         }
 
     def start(self) -> None:

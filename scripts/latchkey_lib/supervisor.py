@@ -42,7 +42,9 @@ class Supervisor:
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._signals = {number for number in _FORWARDED if signal.getsignal(number) != signal.SIG_IGN} | {signal.SIGCHLD}
+        self._signals = {number for number in _FORWARDED if signal.getsignal(number) != signal.SIG_IGN} | {
+            signal.SIGCHLD
+        }
         self._mask: set[signal.Signals] = set()
         self._child = 0
         self._outcome: Outcome | None = None
@@ -60,15 +62,28 @@ class Supervisor:
         info = signal.sigtimedwait(_ENDS_THE_WAIT, 0)
         return info.si_signo if info else None
 
-    def run(self, file: Path, command: list[str], environ: Mapping[str, str], umask: int,
-            daemons: Callable[[], set[int]]) -> Outcome:
+    def run(
+        self,
+        file: Path,
+        command: list[str],
+        environ: Mapping[str, str],
+        umask: int,
+        daemons: Callable[[], set[int]],
+    ) -> Outcome:
         """Runs `command` to its end and the end of its descendants. `daemons`: children that are ours."""
         own = os.umask(umask)
         try:
-            self._child = os.posix_spawn(file, command, dict(environ), setsigmask=self._mask,
-                                         setsigdef=[signal.SIGPIPE, signal.SIGXFSZ])
+            self._child = os.posix_spawn(
+                file,
+                command,
+                dict(environ),
+                setsigmask=self._mask,
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+            )
         except OSError as error:
-            raise UsageError(f"{file}: cannot be started: {error.strerror}; try it without latchkey") from None
+            raise UsageError(
+                f"{file}: cannot be started: {error.strerror}; try it without latchkey"
+            ) from None
         finally:
             os.umask(own)
         return self._wait(command[0], daemons)

@@ -60,9 +60,21 @@ class Table:
 
     def as_json(self) -> dict[str, object]:
         """The table with its columns' classes and units."""
-        columns = [{"name": c.name, "title": " ".join(filter(None, (c.group, c.title))), "class": c.kind, "unit": c.unit}
-                   for c in self.columns]
-        return {"name": self.name, "title": self.title, "columns": columns, "rows": [list(row) for row in self.rows]}
+        columns = [
+            {
+                "name": c.name,
+                "title": " ".join(filter(None, (c.group, c.title))),
+                "class": c.kind,
+                "unit": c.unit,
+            }
+            for c in self.columns
+        ]
+        return {
+            "name": self.name,
+            "title": self.title,
+            "columns": columns,
+            "rows": [list(row) for row in self.rows],
+        }
 
     def as_csv(self) -> str:
         """Comma separated, the units in the header line; unknown values are empty."""

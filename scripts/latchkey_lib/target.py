@@ -42,16 +42,22 @@ def check(file: Path) -> None:
     image = loaded_image(file)
     head = _read(image, 64)
     if head[:4] != _ELF_MAGIC:
-        raise UsageError(f"{image}: neither an ELF program nor a #! script; name the interpreter that runs it")
+        raise UsageError(
+            f"{image}: neither an ELF program nor a #! script; name the interpreter that runs it"
+        )
     if head[4] != _CLASS_64 or head[5] != _LITTLE or struct.unpack_from("<H", head, 18)[0] != _MACHINE_X86_64:
         raise UsageError(f"{image}: not an x86-64 program; Latchkey's library cannot be loaded into it")
     interpreter = elf_interpreter(image)
     if interpreter is None and not image.name.startswith("ld-linux"):
-        raise UsageError(f"{image}: statically linked, so nothing can be preloaded; use a dynamically linked build")
+        raise UsageError(
+            f"{image}: statically linked, so nothing can be preloaded; use a dynamically linked build"
+        )
     if interpreter and "ld-linux" not in interpreter:
         raise UsageError(f"{image}: uses {interpreter}, not the GNU C library; use a build for glibc")
     if why := privileges(image):
-        raise UsageError(f"{image}: {why}, so the loader ignores LD_PRELOAD; run it as its owner, or use a copy without")
+        raise UsageError(
+            f"{image}: {why}, so the loader ignores LD_PRELOAD; run it as its owner, or use a copy without"
+        )
 
 
 def loaded_image(file: Path) -> Path:
@@ -73,7 +79,7 @@ def loaded_image(file: Path) -> Path:
 def elf_interpreter(image: Path) -> str | None:
     """The dynamic loader that an ELF-64 file asks for; None if it is static."""
     head = _read(image, 64)
-    offset, = struct.unpack_from("<Q", head, 32)
+    (offset,) = struct.unpack_from("<Q", head, 32)
     size, count = struct.unpack_from("<HH", head, 54)
     with image.open("rb") as stream:
         stream.seek(offset)
@@ -89,12 +95,15 @@ def elf_interpreter(image: Path) -> str | None:
 def has_symbols(image: Path) -> bool:
     """Does an ELF-64 file have a full symbol table (.symtab), as one that is not stripped has?"""
     head = _read(image, 64)
-    offset, = struct.unpack_from("<Q", head, 40)
+    (offset,) = struct.unpack_from("<Q", head, 40)
     size, count = struct.unpack_from("<HH", head, 58)
     with image.open("rb") as stream:
         stream.seek(offset)
         table = stream.read(size * count)
-    return any(struct.unpack_from("<I", table, at + 4)[0] == _SHT_SYMTAB for at in range(0, len(table) - size + 1, size or 1))
+    return any(
+        struct.unpack_from("<I", table, at + 4)[0] == _SHT_SYMTAB
+        for at in range(0, len(table) - size + 1, size or 1)
+    )
 
 
 def privileges(image: Path) -> str | None:

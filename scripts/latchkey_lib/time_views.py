@@ -49,10 +49,22 @@ _COUNTERS = {
 
 def roles(result: Result, filters: Filters) -> Table:
     """Thread-seconds of each role by what they were spent on; the role that waits most first."""
-    columns = [ns(name, title, 2 if name in ("poll", "sleep", "join") else 0) for name, (title, _) in _GROUPS.items()]
-    table = Table("roles", "where the time went, in thread-seconds", (
-        text("role", "role"), number("threads", "threads", "threads", 1), ns("alive", "alive"), *columns,
-        ns("other", "other", 1), ns("waited", "waited", 9)), "waited")
+    columns = [
+        ns(name, title, 2 if name in ("poll", "sleep", "join") else 0) for name, (title, _) in _GROUPS.items()
+    ]
+    table = Table(
+        "roles",
+        "where the time went, in thread-seconds",
+        (
+            text("role", "role"),
+            number("threads", "threads", "threads", 1),
+            ns("alive", "alive"),
+            *columns,
+            ns("other", "other", 1),
+            ns("waited", "waited", 9),
+        ),
+        "waited",
+    )
     times: dict[int, dict[str, int]] = {}
     for row in result.rows("SELECT role, class, sum(ns) AS ns FROM role_time GROUP BY role, class"):
         times.setdefault(row["role"], {})[row["class"]] = row["ns"] or 0
@@ -77,25 +89,64 @@ def _spent(spent: dict[str, int]) -> tuple[Value, ...]:
 def threads(result: Result, filters: Filters) -> Table:
     """One row per thread; what the table of threads had no place for is summed up as (earlier threads)."""
     columns = [ns(name, _GROUPS[name][0]) for name in _COUNTERS]
-    table = Table("threads", "threads", (
-        text("thread", "thread"), text("role", "role", 1), text("program", "program", 3), number("pid", "pid", "", 9),
-        text("tid", "tid"), ns("alive", "alive"), ns("cpu", "cpu"), *columns, number("events", "events", "events", 4)), "alive")
+    table = Table(
+        "threads",
+        "threads",
+        (
+            text("thread", "thread"),
+            text("role", "role", 1),
+            text("program", "program", 3),
+            number("pid", "pid", "", 9),
+            text("tid", "tid"),
+            ns("alive", "alive"),
+            ns("cpu", "cpu"),
+            *columns,
+            number("events", "events", "events", 4),
+        ),
+        "alive",
+    )
     counters: dict[tuple[int, int | None], dict[str, int]] = {}
-    for row in result.rows("SELECT process, thread, name, sum(value) AS value FROM thread_counters GROUP BY 1, 2, 3"):
+    for row in result.rows(
+        "SELECT process, thread, name, sum(value) AS value FROM thread_counters GROUP BY 1, 2, 3"
+    ):
         counters.setdefault((row["process"], row["thread"]), {})[row["name"]] = row["value"] or 0
     for row in result.rows(
-            "SELECT t.*, r.name AS role_name, p.exe, p.pid, p.id AS process_id FROM threads t "
-            "LEFT JOIN roles r ON r.id = t.role LEFT JOIN processes p ON p.id = t.process"):
+        "SELECT t.*, r.name AS role_name, p.exe, p.pid, p.id AS process_id FROM threads t "
+        "LEFT JOIN roles r ON r.id = t.role LEFT JOIN processes p ON p.id = t.process"
+    ):
         alive = None if row["end_ns"] is None or row["start_ns"] is None else row["end_ns"] - row["start_ns"]
         if filters.role_passes(row["role_name"]) and filters.time_passes(alive):
             own = counters.get((row["process_id"], row["id"]), {})
             program = (row["exe"] or "").rpartition("/")[2]
-            table.rows.append((row["name"], row["role_name"], program, row["pid"], str(row["tid"]), alive, row["cpu_ns"],
-                               *_counted(own), own.get("events")))
+            table.rows.append(
+                (
+                    row["name"],
+                    row["role_name"],
+                    program,
+                    row["pid"],
+                    str(row["tid"]),
+                    alive,
+                    row["cpu_ns"],
+                    *_counted(own),
+                    own.get("events"),
+                )
+            )
     if not filters.role:
         for (process, thread), own in counters.items():
             if thread is None:
-                table.rows.append(("(earlier threads)", None, None, None, None, None, None, *_counted(own), own.get("events")))
+                table.rows.append(
+                    (
+                        "(earlier threads)",
+                        None,
+                        None,
+                        None,
+                        None,
+                        None,
+                        None,
+                        *_counted(own),
+                        own.get("events"),
+                    )
+                )
     table.sort(table.order)
     return table
 

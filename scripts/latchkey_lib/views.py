@@ -14,29 +14,82 @@ _SITE = "coalesce(s.name, '?') AS site, CASE WHEN s.file IS NULL THEN NULL ELSE 
 
 def locks(result: Result, filters: Filters) -> Table:
     """Everything with an owner. With --role: only what these roles waited, then without percentiles."""
-    table = Table("locks", "locks by the time others waited for them", (
-        text("lock", "lock"), text("kind", "kind"), text("program", "program", 1 if _several(result) else 9),
-        number("instances", "inst", "locks", 3), number("acquired", "acquired", "calls", 3),
-        number("contended", "contended", "calls"),
-        ns("wait_total", "total", 0, "wait"), ns("wait_p50", "p50", 1, "wait"), ns("wait_p90", "p90", 3, "wait"),
-        ns("wait_p99", "p99", 0, "wait"), ns("wait_max", "max", 0, "wait"),
-        number("holds", "holds", "holds", 4), ns("hold_total", "total", 2, "hold"), ns("hold_p50", "p50", 4, "hold"),
-        ns("hold_p90", "p90", 9, "hold"), ns("hold_p99", "p99", 1, "hold"), ns("hold_max", "max", 0, "hold"),
-        ns("io_total", "I/O under", 1), number("io_calls", "I/O calls", "calls", 4),
-        number("failed", "failed", "calls", 5), number("timeouts", "timeouts", "calls", 5),
-        number("open_waits", "open", "waits", 5), text("name_source", "named by", 9), number("id", "id", "", 9)), "wait_total")
+    table = Table(
+        "locks",
+        "locks by the time others waited for them",
+        (
+            text("lock", "lock"),
+            text("kind", "kind"),
+            text("program", "program", 1 if _several(result) else 9),
+            number("instances", "inst", "locks", 3),
+            number("acquired", "acquired", "calls", 3),
+            number("contended", "contended", "calls"),
+            ns("wait_total", "total", 0, "wait"),
+            ns("wait_p50", "p50", 1, "wait"),
+            ns("wait_p90", "p90", 3, "wait"),
+            ns("wait_p99", "p99", 0, "wait"),
+            ns("wait_max", "max", 0, "wait"),
+            number("holds", "holds", "holds", 4),
+            ns("hold_total", "total", 2, "hold"),
+            ns("hold_p50", "p50", 4, "hold"),
+            ns("hold_p90", "p90", 9, "hold"),
+            ns("hold_p99", "p99", 1, "hold"),
+            ns("hold_max", "max", 0, "hold"),
+            ns("io_total", "I/O under", 1),
+            number("io_calls", "I/O calls", "calls", 4),
+            number("failed", "failed", "calls", 5),
+            number("timeouts", "timeouts", "calls", 5),
+            number("open_waits", "open", "waits", 5),
+            text("name_source", "named by", 9),
+            number("id", "id", "", 9),
+        ),
+        "wait_total",
+    )
     waited = _waited_by_role(result, filters) if filters.role else {}
     for row in result.rows("SELECT l.*, p.exe FROM locks l LEFT JOIN processes p ON p.id = l.process"):
         mine = waited.get(row["id"]) if filters.role else None
         total = mine[1] if mine else row["wait_ns"]
-        if (filters.role and not mine) or not filters.lock_passes(row["name"]) or not filters.time_passes(total):
+        if (
+            (filters.role and not mine)
+            or not filters.lock_passes(row["name"])
+            or not filters.time_passes(total)
+        ):
             continue
-        wait = ((mine[0], mine[1], None, None, None, mine[2]) if mine else
-                (row["contended"], row["wait_ns"], row["wait_p50_ns"], row["wait_p90_ns"], row["wait_p99_ns"], row["wait_max_ns"]))
-        table.rows.append((
-            row["name"], _kind(row["object"], row["kind"]), _base(row["exe"]), row["instances"], row["acquired"], *wait,
-            row["holds"], row["hold_ns"], row["hold_p50_ns"], row["hold_p90_ns"], row["hold_p99_ns"], row["hold_max_ns"],
-            row["io_ns"], row["io_calls"], row["failed"], row["timeouts"], row["open_waits"], row["name_source"], row["id"]))
+        wait = (
+            (mine[0], mine[1], None, None, None, mine[2])
+            if mine
+            else (
+                row["contended"],
+                row["wait_ns"],
+                row["wait_p50_ns"],
+                row["wait_p90_ns"],
+                row["wait_p99_ns"],
+                row["wait_max_ns"],
+            )
+        )
+        table.rows.append(
+            (
+                row["name"],
+                _kind(row["object"], row["kind"]),
+                _base(row["exe"]),
+                row["instances"],
+                row["acquired"],
+                *wait,
+                row["holds"],
+                row["hold_ns"],
+                row["hold_p50_ns"],
+                row["hold_p90_ns"],
+                row["hold_p99_ns"],
+                row["hold_max_ns"],
+                row["io_ns"],
+                row["io_calls"],
+                row["failed"],
+                row["timeouts"],
+                row["open_waits"],
+                row["name_source"],
+                row["id"],
+            )
+        )
     table.sort(table.order)
     return table
 
@@ -44,7 +97,9 @@ def locks(result: Result, filters: Filters) -> Table:
 def _waited_by_role(result: Result, filters: Filters) -> dict[int, tuple[int, int, int]]:
     """Count, time and longest wait per lock of the roles that pass."""
     waited: dict[int, tuple[int, int, int]] = {}
-    for row in result.rows("SELECT x.*, w.name AS waiter FROM lock_pairs x LEFT JOIN roles w ON w.id = x.waiter_role"):
+    for row in result.rows(
+        "SELECT x.*, w.name AS waiter FROM lock_pairs x LEFT JOIN roles w ON w.id = x.waiter_role"
+    ):
         if filters.role_passes(row["waiter"]):
             old = waited.get(row["lock"], (0, 0, 0))
             waited[row["lock"]] = (old[0] + row["count"], old[1] + row["ns"], max(old[2], row["max_ns"] or 0))
@@ -53,20 +108,55 @@ def _waited_by_role(result: Result, filters: Filters) -> dict[int, tuple[int, in
 
 def signals(result: Result, filters: Filters) -> Table:
     """Waits for another thread's word. Idle ones last, whatever their time."""
-    table = Table("signals", "waits for a signal; idle ones last", (
-        text("object_name", "object"), text("object", "kind"), text("class", "class"),
-        text("program", "program", 1 if _several(result) else 9), number("instances", "inst", "objects", 3),
-        number("waits", "waits", "waits"), ns("wait_total", "total", 0, "wait"), ns("wait_p50", "p50", 1, "wait"),
-        ns("wait_p90", "p90", 4, "wait"), ns("wait_p99", "p99", 0, "wait"), ns("wait_max", "max", 1, "wait"),
-        ns("wakeup_total", "waking", 2), number("timeouts", "timeouts", "waits", 2), number("wakes", "wakes", "calls", 3),
-        number("open_waits", "open", "waits", 5), text("why", "why this class", 9), text("name_source", "named by", 9),
-        number("id", "id", "", 9)), "wait_total")
+    table = Table(
+        "signals",
+        "waits for a signal; idle ones last",
+        (
+            text("object_name", "object"),
+            text("object", "kind"),
+            text("class", "class"),
+            text("program", "program", 1 if _several(result) else 9),
+            number("instances", "inst", "objects", 3),
+            number("waits", "waits", "waits"),
+            ns("wait_total", "total", 0, "wait"),
+            ns("wait_p50", "p50", 1, "wait"),
+            ns("wait_p90", "p90", 4, "wait"),
+            ns("wait_p99", "p99", 0, "wait"),
+            ns("wait_max", "max", 1, "wait"),
+            ns("wakeup_total", "waking", 2),
+            number("timeouts", "timeouts", "waits", 2),
+            number("wakes", "wakes", "calls", 3),
+            number("open_waits", "open", "waits", 5),
+            text("why", "why this class", 9),
+            text("name_source", "named by", 9),
+            number("id", "id", "", 9),
+        ),
+        "wait_total",
+    )
     for row in result.rows("SELECT g.*, p.exe FROM signals g LEFT JOIN processes p ON p.id = g.process"):
         if filters.lock_passes(row["name"]) and filters.time_passes(row["wait_ns"]):
-            table.rows.append((
-                row["name"], row["object"], row["class"], _base(row["exe"]), row["instances"], row["waits"], row["wait_ns"],
-                row["wait_p50_ns"], row["wait_p90_ns"], row["wait_p99_ns"], row["wait_max_ns"], row["wakeup_ns"],
-                row["timeouts"], row["wakes"], row["open_waits"], row["why"], row["name_source"], row["id"]))
+            table.rows.append(
+                (
+                    row["name"],
+                    row["object"],
+                    row["class"],
+                    _base(row["exe"]),
+                    row["instances"],
+                    row["waits"],
+                    row["wait_ns"],
+                    row["wait_p50_ns"],
+                    row["wait_p90_ns"],
+                    row["wait_p99_ns"],
+                    row["wait_max_ns"],
+                    row["wakeup_ns"],
+                    row["timeouts"],
+                    row["wakes"],
+                    row["open_waits"],
+                    row["why"],
+                    row["name_source"],
+                    row["id"],
+                )
+            )
     table.sort(table.order)
     table.rows.sort(key=lambda row: row[2] == "idle")
     return table
@@ -74,19 +164,50 @@ def signals(result: Result, filters: Filters) -> Table:
 
 def sites(result: Result, filters: Filters) -> Table:
     """Places in the program that waited, held or woke."""
-    table = Table("sites", "places in the program", (
-        text("site", "site"), text("side", "side"), text("object_name", "lock or signal"), text("role", "role", 1),
-        number("count", "count", "times"), ns("total", "total"), ns("max", "max", 1), text("place", "source", 3),
-        text("module", "module", 4), text("object_table", "table", 9), number("object_id", "id", "", 9)), "total")
+    table = Table(
+        "sites",
+        "places in the program",
+        (
+            text("site", "site"),
+            text("side", "side"),
+            text("object_name", "lock or signal"),
+            text("role", "role", 1),
+            number("count", "count", "times"),
+            ns("total", "total"),
+            ns("max", "max", 1),
+            text("place", "source", 3),
+            text("module", "module", 4),
+            text("object_table", "table", 9),
+            number("object_id", "id", "", 9),
+        ),
+        "total",
+    )
     for kind in ("lock", "signal"):
         for row in result.rows(
-                f"SELECT x.side, x.{kind} AS object, o.name AS object_name, r.name AS role, x.count, x.ns, x.max_ns, "
-                f"{_SITE}, s.module FROM {kind}_sites x LEFT JOIN sites s ON s.id = x.site "
-                f"LEFT JOIN {kind}s o ON o.id = x.{kind} LEFT JOIN roles r ON r.id = x.role"):
-            if (filters.lock_passes(row["object_name"]) and filters.role_passes(row["role"])
-                    and filters.time_passes(row["ns"])):
-                table.rows.append((row["site"], row["side"], row["object_name"], row["role"], row["count"], row["ns"],
-                                   row["max_ns"], row["place"], _base(row["module"]), kind + "s", row["object"]))
+            f"SELECT x.side, x.{kind} AS object, o.name AS object_name, r.name AS role, x.count, x.ns, x.max_ns, "
+            f"{_SITE}, s.module FROM {kind}_sites x LEFT JOIN sites s ON s.id = x.site "
+            f"LEFT JOIN {kind}s o ON o.id = x.{kind} LEFT JOIN roles r ON r.id = x.role"
+        ):
+            if (
+                filters.lock_passes(row["object_name"])
+                and filters.role_passes(row["role"])
+                and filters.time_passes(row["ns"])
+            ):
+                table.rows.append(
+                    (
+                        row["site"],
+                        row["side"],
+                        row["object_name"],
+                        row["role"],
+                        row["count"],
+                        row["ns"],
+                        row["max_ns"],
+                        row["place"],
+                        _base(row["module"]),
+                        kind + "s",
+                        row["object"],
+                    )
+                )
     table.sort(table.order)
     return table
 
@@ -94,17 +215,31 @@ def sites(result: Result, filters: Filters) -> Table:
 def pairs(result: Result, filters: Filters, kind: str) -> Table:
     """Who waited for whom. kind: lock (waiter and holder) or signal (waiter and waker)."""
     other = "holder" if kind == "lock" else "waker"
-    table = Table(f"{kind}_pairs", f"who waited for whose {'release' if kind == 'lock' else 'signal'}", (
-        text("waiter", "waiter"), text(other, other), text("object_name", "lock" if kind == "lock" else "object"),
-        text("class", "class", 9 if kind == "lock" else 0), number("count", "waits", "waits"), ns("total", "wait"),
-        ns("max", "max")), "total")
+    table = Table(
+        f"{kind}_pairs",
+        f"who waited for whose {'release' if kind == 'lock' else 'signal'}",
+        (
+            text("waiter", "waiter"),
+            text(other, other),
+            text("object_name", "lock" if kind == "lock" else "object"),
+            text("class", "class", 9 if kind == "lock" else 0),
+            number("count", "waits", "waits"),
+            ns("total", "wait"),
+            ns("max", "max"),
+        ),
+        "total",
+    )
     wait_class = "x.class" if kind == "signal" else "NULL"
     for row in result.rows(
-            f"SELECT w.name AS waiter, h.name AS other, o.name AS object_name, {wait_class} AS class, x.count, x.ns, x.max_ns "
-            f"FROM {kind}_pairs x LEFT JOIN roles w ON w.id = x.waiter_role LEFT JOIN roles h ON h.id = x.{other}_role "
-            f"LEFT JOIN {kind}s o ON o.id = x.{kind}"):
-        if (filters.lock_passes(row["object_name"]) and filters.role_passes(row["waiter"], row["other"])
-                and filters.time_passes(row["ns"])):
+        f"SELECT w.name AS waiter, h.name AS other, o.name AS object_name, {wait_class} AS class, x.count, x.ns, x.max_ns "
+        f"FROM {kind}_pairs x LEFT JOIN roles w ON w.id = x.waiter_role LEFT JOIN roles h ON h.id = x.{other}_role "
+        f"LEFT JOIN {kind}s o ON o.id = x.{kind}"
+    ):
+        if (
+            filters.lock_passes(row["object_name"])
+            and filters.role_passes(row["waiter"], row["other"])
+            and filters.time_passes(row["ns"])
+        ):
             table.rows.append(tuple(row))
     table.sort(table.order)
     table.rows.sort(key=lambda row: row[3] == "idle")
@@ -113,34 +248,82 @@ def pairs(result: Result, filters: Filters, kind: str) -> Table:
 
 def files(result: Result, filters: Filters) -> Table:
     """I/O per file, exact at every level."""
-    table = Table("files", "I/O per file", (
-        text("file", "file"), text("class", "class", 1), number("instances", "inst", "files", 4),
-        number("reads", "calls", "calls", 1, "read"), size("read_bytes", "bytes", 2, "read"), ns("read_total", "time", 0, "read"),
-        number("writes", "calls", "calls", 1, "write"), size("write_bytes", "bytes", 2, "write"),
-        ns("write_total", "time", 0, "write"), number("syncs", "calls", "calls", 1, "sync"), ns("sync_total", "time", 0, "sync"),
-        number("others", "calls", "calls", 4, "other"), ns("other_total", "time", 3, "other"), ns("total", "total"),
-        ns("max", "max"), ns("under_lock", "time", 1, "under lock"),
-        number("under_lock_calls", "calls", "calls", 4, "under lock")), "total")
+    table = Table(
+        "files",
+        "I/O per file",
+        (
+            text("file", "file"),
+            text("class", "class", 1),
+            number("instances", "inst", "files", 4),
+            number("reads", "calls", "calls", 1, "read"),
+            size("read_bytes", "bytes", 2, "read"),
+            ns("read_total", "time", 0, "read"),
+            number("writes", "calls", "calls", 1, "write"),
+            size("write_bytes", "bytes", 2, "write"),
+            ns("write_total", "time", 0, "write"),
+            number("syncs", "calls", "calls", 1, "sync"),
+            ns("sync_total", "time", 0, "sync"),
+            number("others", "calls", "calls", 4, "other"),
+            ns("other_total", "time", 3, "other"),
+            ns("total", "total"),
+            ns("max", "max"),
+            ns("under_lock", "time", 1, "under lock"),
+            number("under_lock_calls", "calls", "calls", 4, "under lock"),
+        ),
+        "total",
+    )
     for row in result.rows("SELECT * FROM files"):
         total = sum(row[key] or 0 for key in ("read_ns", "write_ns", "sync_ns", "other_ns"))
         if filters.time_passes(total):
-            table.rows.append((
-                row["name"], row["class"], row["instances"], row["reads"], row["read_bytes"], row["read_ns"], row["writes"],
-                row["write_bytes"], row["write_ns"], row["syncs"], row["sync_ns"], row["others"], row["other_ns"], total,
-                row["max_ns"], row["under_lock_ns"], row["under_lock_calls"]))
+            table.rows.append(
+                (
+                    row["name"],
+                    row["class"],
+                    row["instances"],
+                    row["reads"],
+                    row["read_bytes"],
+                    row["read_ns"],
+                    row["writes"],
+                    row["write_bytes"],
+                    row["write_ns"],
+                    row["syncs"],
+                    row["sync_ns"],
+                    row["others"],
+                    row["other_ns"],
+                    total,
+                    row["max_ns"],
+                    row["under_lock_ns"],
+                    row["under_lock_calls"],
+                )
+            )
     table.sort(table.order)
     return table
 
 
 def io_calls(result: Result, filters: Filters) -> Table:
     """Recorded I/O per file, function and role."""
-    table = Table("io_calls", "recorded I/O calls", (
-        text("file", "file"), text("call", "call"), text("class", "class", 2), text("role", "role"),
-        number("count", "calls", "calls"), number("errors", "errors", "calls", 3), size("bytes", "bytes", 2), ns("total", "time"),
-        ns("p50", "p50", 1), ns("p99", "p99"), ns("max", "max")), "total")
+    table = Table(
+        "io_calls",
+        "recorded I/O calls",
+        (
+            text("file", "file"),
+            text("call", "call"),
+            text("class", "class", 2),
+            text("role", "role"),
+            number("count", "calls", "calls"),
+            number("errors", "errors", "calls", 3),
+            size("bytes", "bytes", 2),
+            ns("total", "time"),
+            ns("p50", "p50", 1),
+            ns("p99", "p99"),
+            ns("max", "max"),
+        ),
+        "total",
+    )
     for row in result.rows(
-            "SELECT f.name AS file, x.call, x.class, r.name AS role, x.count, x.errors, x.bytes, x.ns, x.p50_ns, x.p99_ns, "
-            "x.max_ns FROM io_calls x LEFT JOIN files f ON f.id = x.file LEFT JOIN roles r ON r.id = x.role"):
+        "SELECT f.name AS file, x.call, x.class, r.name AS role, x.count, x.errors, x.bytes, x.ns, x.p50_ns, x.p99_ns, "
+        "x.max_ns FROM io_calls x LEFT JOIN files f ON f.id = x.file LEFT JOIN roles r ON r.id = x.role"
+    ):
         if filters.role_passes(row["role"]) and filters.time_passes(row["ns"]):
             table.rows.append(tuple(row))
     table.sort(table.order)
@@ -149,27 +332,66 @@ def io_calls(result: Result, filters: Filters) -> Table:
 
 def io_under_lock(result: Result, filters: Filters) -> Table:
     """Recorded I/O that was done while holding a lock."""
-    table = Table("io_under_lock", "I/O under a lock", (
-        text("lock", "lock"), text("call", "call"), text("file", "file"), text("role", "role", 1), text("site", "site", 1),
-        number("count", "calls", "calls"), ns("total", "time"), ns("max", "max"), text("place", "source", 4)), "total")
+    table = Table(
+        "io_under_lock",
+        "I/O under a lock",
+        (
+            text("lock", "lock"),
+            text("call", "call"),
+            text("file", "file"),
+            text("role", "role", 1),
+            text("site", "site", 1),
+            number("count", "calls", "calls"),
+            ns("total", "time"),
+            ns("max", "max"),
+            text("place", "source", 4),
+        ),
+        "total",
+    )
     for row in result.rows(
-            f"SELECT l.name AS lock, x.call, f.name AS file, r.name AS role, x.count, x.ns, x.max_ns, {_SITE} "
-            "FROM io_under_lock x LEFT JOIN locks l ON l.id = x.lock LEFT JOIN files f ON f.id = x.file "
-            "LEFT JOIN roles r ON r.id = x.role LEFT JOIN sites s ON s.id = x.site"):
-        if filters.lock_passes(row["lock"]) and filters.role_passes(row["role"]) and filters.time_passes(row["ns"]):
-            table.rows.append((row["lock"], row["call"], row["file"], row["role"], row["site"], row["count"], row["ns"],
-                               row["max_ns"], row["place"]))
+        f"SELECT l.name AS lock, x.call, f.name AS file, r.name AS role, x.count, x.ns, x.max_ns, {_SITE} "
+        "FROM io_under_lock x LEFT JOIN locks l ON l.id = x.lock LEFT JOIN files f ON f.id = x.file "
+        "LEFT JOIN roles r ON r.id = x.role LEFT JOIN sites s ON s.id = x.site"
+    ):
+        if (
+            filters.lock_passes(row["lock"])
+            and filters.role_passes(row["role"])
+            and filters.time_passes(row["ns"])
+        ):
+            table.rows.append(
+                (
+                    row["lock"],
+                    row["call"],
+                    row["file"],
+                    row["role"],
+                    row["site"],
+                    row["count"],
+                    row["ns"],
+                    row["max_ns"],
+                    row["place"],
+                )
+            )
     table.sort(table.order)
     return table
 
 
 def quality(result: Result, _: Filters = Filters()) -> Table:
     """What to doubt; warnings first. Nothing of it can be filtered out."""
-    table = Table("quality", "what to doubt", (
-        text("severity", "severity"), text("key", "key"), number("value", "value", ""), text("text", "finding")))
+    table = Table(
+        "quality",
+        "what to doubt",
+        (
+            text("severity", "severity"),
+            text("key", "key"),
+            number("value", "value", ""),
+            text("text", "finding"),
+        ),
+    )
     order = {"warning": 0, "note": 1}
-    table.rows = sorted((tuple(row) for row in result.rows("SELECT severity, key, value, text FROM quality")),
-                        key=lambda row: (order.get(str(row[0]), 2), row[1] != "lost_events"))
+    table.rows = sorted(
+        (tuple(row) for row in result.rows("SELECT severity, key, value, text FROM quality")),
+        key=lambda row: (order.get(str(row[0]), 2), row[1] != "lost_events"),
+    )
     return table
 
 

@@ -15,12 +15,25 @@ SCHEMA_VERSION = "1"
 sys.path.insert(0, str(ROOT / "scripts"))
 
 
-def latchkey(*args: object, environ: dict[str, str] | None = None, cwd: Path | None = None,
-             timeout: float = 120) -> "subprocess.CompletedProcess[str]":
+def latchkey(
+    *args: object, environ: dict[str, str] | None = None, cwd: Path | None = None, timeout: float = 120
+) -> "subprocess.CompletedProcess[str]":
     """Runs the command from the source tree; no colour, 110 columns."""
-    base = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_") or name == "LATCHKEY_BUILD"}
-    return subprocess.run([sys.executable, LATCHKEY, *map(str, args)], env=base | {"COLUMNS": "110"} | (environ or {}),
-                          cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
+    base = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LATCHKEY_") or name == "LATCHKEY_BUILD"
+    }
+    return subprocess.run(
+        [sys.executable, LATCHKEY, *map(str, args)],
+        env=base | {"COLUMNS": "110"} | (environ or {}),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 class TemporaryDirectory(unittest.TestCase):
