@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Mutexes: pthread_mutex_* and their C11 twins mtx_*, which are the same objects. sys/single_threaded.h's variable
+// decides, as in glibc, whether a plain store will do.
+#include "preload/mutex.h"
+
+#include <gnu/libc-version.h>
+#include <string.h>
+
+#include "preload/emit.h"
+#include "preload/real.h"
+#include "preload/wait.h"
+
+namespace latchkey {
+namespace {
+
+constinit bool is_layout_known = false;
+
+// The versions whose fast path equals take_plain and give_back_plain, checked by tests/preload in full.
+constexpr const char* kTestedVersions[] = {"2.36"};
+
+bool is_tested_version() {
+    for (const char* version : kTestedVersions)
+        if (strcmp(gnu_get_libc_version(), version) == 0) return true;
+    return false;
+}
+
+// What a real lock and unlock leave behind, compared with what we would.
+bool behaves_as_expected() {
+    pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+    real::pthread_mutex_lock(&m);
+    const bool is_locked_as_expected =
+        m.__data.__lock == 1 && m.__data.__owner == gettid() && m.__data.__nusers == 1 && m.__data.__kind == 0;
+    real::pthread_mutex_unlock(&m);
+    return is_locked_as_expected && m.__data.__lock == 0 && m.__data.__owner == 0 && m.__data.__nusers == 0;
+}
+
+Waited waited_mutex(const pthread_mutex_t* m, Call call, Site site) {
+    return {kObject_mutex, call, m, nullptr, site, static_cast<uint16_t>(m->__data.__kind)};
+}
+
+bool is_acquired(int result) { return result == 0 || result == EOWNERDEAD; }
+
+uint32_t owner_of(const pthread_mutex_t* m) {
+    return static_cast<uint32_t>(__atomic_load_n(&m->__data.__owner, __ATOMIC_RELAXED));
+}
+
+// Acquires without waiting if possible, else by blocking(), which is the real function. Not always the same as calling
+// it outright: a trylock succeeds or says EBUSY where a lock would go on to wait, or to EDEADLK.
+template <class F>
+int lock_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site site, F blocking) {
+    record.calls[call]++;
+    const Waited waited = waited_mutex(m, call, site);
+    int result = real::pthread_mutex_trylock(m);
+    if (result == EBUSY) {
+        LockWait wait(record, waited, owner_of(m));
+        result = blocking();
+        wait.end(result, is_acquired(result));
+    } else if (is_acquired(result)) {
+        record.held.push(m, site);
+        note_acquired(record, waited, result);
+    }
+    if (!is_acquired(result)) record.counters[k_mutex_failed]++;
+    return result;
+}
+
+template <class F>
+int try_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site site, F trying) {
+    record.calls[call]++;
+    const int result = trying();
+    if (is_acquired(result)) record.held.push(m, site);
+    else record.counters[k_mutex_failed]++;
+    note_acquired(record, waited_mutex(m, call, site), result);
+    return result;
+}
+
+int unlock_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site site) {
+    record.calls[call]++;
+    Release release(record, waited_mutex(m, call, site));
+    const int result = real::pthread_mutex_unlock(m);
+    if (result == 0) release.end();
+    else release.undo();
+    return result;
+}
+
+[[gnu::noinline]] int lock_slow(pthread_mutex_t* m, Site site) {
+    ThreadRecord* record = observed();
+    if (record == nullptr) return real::pthread_mutex_lock(m);
+    return lock_observed(*record, m, kCall_pthread_mutex_lock, site, [&] { return real::pthread_mutex_lock(m); });
+}
+
+[[gnu::noinline]] int unlock_slow(pthread_mutex_t* m, Site site) {
+    ThreadRecord* record = observed();
+    if (record == nullptr) return real::pthread_mutex_unlock(m);
+    return unlock_observed(*record, m, kCall_pthread_mutex_unlock, site);
+}
+
+void note_created(pthread_mutex_t* m, Call call, Site site) {
+    ThreadRecord* record = observed();
+    if (record == nullptr) return;
+    record->calls[call]++;
+    remember_init(m, site);
+    if (!is_full()) return;
+    const Inside inside;
+    EMIT(record, lock_created, .lock = reinterpret_cast<uint64_t>(m), .site = site, .object = kObject_mutex,
+         .kind = static_cast<uint16_t>(m->__data.__kind));
+}
+
+void note_destroyed(const void* m, Call call) {
+    ThreadRecord* record = observed();
+    if (record == nullptr) return;
+    record->calls[call]++;
+    forget_init(m);
+    if (!is_full()) return;
+    const Inside inside;
+    EMIT(record, lock_destroyed, .lock = reinterpret_cast<uint64_t>(m), .object = kObject_mutex);
+}
+
+// mtx_t and pthread_mutex_t are one object in glibc; so are the error numbers behind the C11 results.
+pthread_mutex_t* as_mutex(mtx_t* m) { return reinterpret_cast<pthread_mutex_t*>(m); }
+
+int as_c11(int result) {
+    switch (result) {
+        case 0: return thrd_success;
+        case ENOMEM: return thrd_nomem;
+        case ETIMEDOUT: return thrd_timedout;
+        case EBUSY: return thrd_busy;
+        default: return thrd_error;
+    }
+}
+
+}  // namespace
+
+void choose_mutex_path() { is_layout_known = is_tested_version() && behaves_as_expected(); }
+bool is_mutex_layout_known() { return is_layout_known; }
+
+}  // namespace latchkey
+
+using namespace latchkey;
+
+INTERPOSE(int, pthread_mutex_lock, (pthread_mutex_t * m)) {
+    ThreadRecord* record = self.fast;
+    if (record != nullptr && is_plain(m) && take_plain(m, self.tid)) [[likely]] {
+        record->calls[kCall_pthread_mutex_lock]++;
+        record->held.push(m, CALLER);
+        return 0;
+    }
+    return lock_slow(m, CALLER);
+}
+
+INTERPOSE(int, pthread_mutex_unlock, (pthread_mutex_t * m)) {
+    ThreadRecord* record = self.fast;
+    if (record != nullptr && is_plain(m) && record->held.is_top(m) && give_back_plain(m, self.tid)) [[likely]] {
+        record->calls[kCall_pthread_mutex_unlock]++;
+        record->held.pop();
+        return 0;
+    }
+    return unlock_slow(m, CALLER);
+}
+
+INTERPOSE(int, pthread_mutex_trylock, (pthread_mutex_t * m)) {
+    ThreadRecord* record = observed();
+    if (record == nullptr) return real::pthread_mutex_trylock(m);
+    return try_observed(*record, m, kCall_pthread_mutex_trylock, CALLER,
+                        [&] { return real::pthread_mutex_trylock(m); });
+}
+
+INTERPOSE(int, pthread_mutex_timedlock, (pthread_mutex_t * m, const timespec* deadline)) {
+    const Site site = CALLER;
+    ThreadRecord* record = observed();
+    if (record == nullptr) return real::pthread_mutex_timedlock(m, deadline);
+    return lock_observed(*record, m, kCall_pthread_mutex_timedlock, site,
+                         [&] { return real::pthread_mutex_timedlock(m, deadline); });
+}
+
+INTERPOSE(int, pthread_mutex_clocklock, (pthread_mutex_t * m, clockid_t clock, const timespec* deadline)) {
+    const Site site = CALLER;
+    ThreadRecord* record = observed();
+    // An unknown clock is EINVAL even when the mutex is free.
+    if (record == nullptr || (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC))
+        return real::pthread_mutex_clocklock(m, clock, deadline);
+    return lock_observed(*record, m, kCall_pthread_mutex_clocklock, site,
+                         [&] { return real::pthread_mutex_clocklock(m, clock, deadline); });
+}
+
+INTERPOSE(int, pthread_mutex_init, (pthread_mutex_t * m, const pthread_mutexattr_t* attributes)) {
+    const int result = real::pthread_mutex_init(m, attributes);
+    if (result == 0) note_created(m, kCall_pthread_mutex_init, CALLER);
+    return result;
+}
+
+INTERPOSE(int, pthread_mutex_destroy, (pthread_mutex_t * m)) {
+    const int result = real::pthread_mutex_destroy(m);
+    if (result == 0) note_destroyed(m, kCall_pthread_mutex_destroy);
+    return result;
+}
+
+INTERPOSE(int, pthread_mutex_consistent, (pthread_mutex_t * m)) {
+    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_pthread_mutex_consistent]++;
+    return real::pthread_mutex_consistent(m);
+}
+
+INTERPOSE(int, mtx_init, (mtx_t * m, int type)) {
+    const int result = real::mtx_init(m, type);
+    if (result == thrd_success) note_created(as_mutex(m), kCall_mtx_init, CALLER);
+    return result;
+}
+
+INTERPOSE(void, mtx_destroy, (mtx_t * m)) {
+    real::mtx_destroy(m);
+    note_destroyed(m, kCall_mtx_destroy);
+}
+
+INTERPOSE(int, mtx_lock, (mtx_t * m)) {
+    const Site site = CALLER;
+    ThreadRecord* record = observed();
+    if (record == nullptr) return real::mtx_lock(m);
+    return as_c11(lock_observed(*record, as_mutex(m), kCall_mtx_lock, site,
+                                [&] { return real::pthread_mutex_lock(as_mutex(m)); }));
+}
+
+INTERPOSE(int, mtx_trylock, (mtx_t * m)) {
+    ThreadRecord* record = observed();
+    if (record == nullptr) return real::mtx_trylock(m);
+    return as_c11(try_observed(*record, as_mutex(m), kCall_mtx_trylock, CALLER,
+                               [&] { return real::pthread_mutex_trylock(as_mutex(m)); }));
+}
+
+INTERPOSE(int, mtx_timedlock, (mtx_t* __restrict m, const timespec* __restrict deadline)) {
+    const Site site = CALLER;
+    ThreadRecord* record = observed();
+    if (record == nullptr) return real::mtx_timedlock(m, deadline);
+    return as_c11(lock_observed(*record, as_mutex(m), kCall_mtx_timedlock, site,
+                                [&] { return real::pthread_mutex_timedlock(as_mutex(m), deadline); }));
+}
+
+INTERPOSE(int, mtx_unlock, (mtx_t * m)) {
+    ThreadRecord* record = observed();
+    if (record == nullptr) return real::mtx_unlock(m);
+    return as_c11(unlock_observed(*record, as_mutex(m), kCall_mtx_unlock, CALLER));
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sockets: receive, send, accept, connect.
+#include "preload/descriptors.h"
+#include "preload/io_call.h"
+
+using namespace latchkey;
+
+#define OBSERVED(group, result, name, parameters, arguments)                          \
+    INTERPOSE(result, name, parameters) {                                             \
+        const IoSite io{kCall_##name, IoGroup::group, fd, CALLER};                    \
+        return observe_io(io, [&] { return real::name arguments; });                  \
+    }
+
+OBSERVED(kRecv, ssize_t, recv, (int fd, void* to, size_t n, int flags), (fd, to, n, flags))
+OBSERVED(kRecv, ssize_t, recvfrom,
+         (int fd, void* __restrict to, size_t n, int flags, sockaddr* __restrict from, socklen_t* __restrict size),
+         (fd, to, n, flags, from, size))
+OBSERVED(kRecv, ssize_t, recvmsg, (int fd, msghdr* message, int flags), (fd, message, flags))
+OBSERVED(kRecv, int, recvmmsg, (int fd, mmsghdr* messages, unsigned n, int flags, timespec* timeout),
+         (fd, messages, n, flags, timeout))
+OBSERVED(kRecv, ssize_t, __recv_chk, (int fd, void* to, size_t n, size_t size, int flags), (fd, to, n, size, flags))
+OBSERVED(kRecv, ssize_t, __recvfrom_chk,
+         (int fd, void* to, size_t n, size_t size, int flags, void* from, void* from_size),
+         (fd, to, n, size, flags, from, from_size))
+OBSERVED(kSend, ssize_t, send, (int fd, const void* from, size_t n, int flags), (fd, from, n, flags))
+OBSERVED(kSend, ssize_t, sendto,
+         (int fd, const void* from, size_t n, int flags, const sockaddr* to, socklen_t size),
+         (fd, from, n, flags, to, size))
+OBSERVED(kSend, ssize_t, sendmsg, (int fd, const msghdr* message, int flags), (fd, message, flags))
+OBSERVED(kSend, int, sendmmsg, (int fd, mmsghdr* messages, unsigned n, int flags), (fd, messages, n, flags))
+OBSERVED(kSend, int, connect, (int fd, const sockaddr* to, socklen_t size), (fd, to, size))
+
+// A connection's descriptor is new; a wait for connections is a wait for work, so accept counts without the listener's
+// descriptor as a file.
+namespace {
+
+template <class F>
+int accept_observed(Call call, Site site, F real_accept) {
+    const int fd = observe_io({call, IoGroup::kPoll, -1, site}, real_accept);
+    forget_descriptor(fd);
+    return fd;
+}
+
+}  // namespace
+
+INTERPOSE(int, accept, (int fd, sockaddr* __restrict from, socklen_t* __restrict size)) {
+    return accept_observed(kCall_accept, CALLER, [&] { return real::accept(fd, from, size); });
+}
+
+INTERPOSE(int, accept4, (int fd, sockaddr* __restrict from, socklen_t* __restrict size, int flags)) {
+    return accept_observed(kCall_accept4, CALLER, [&] { return real::accept4(fd, from, size, flags); });
+}

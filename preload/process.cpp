@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Start reading here. In order: initialise() runs before every other constructor (-z initfirst), resolves the real
+// functions, reads the options and maps the counters; __libc_start_main starts tracing when main is about to run,
+// after all constructors of libraries; fork children begin again; on_exit() closes the books.
+#include "preload/process.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "preload/counters_file.h"
+#include "preload/descriptors.h"
+#include "preload/emit.h"
+#include "preload/loader.h"
+#include "preload/mutex.h"
+#include "preload/real.h"
+#include "preload/say.h"
+#include "preload/stack.h"
+#include "preload/text.h"
+#include "preload/thread.h"
+#include "preload/wait.h"
+
+namespace latchkey {
+
+constinit std::atomic<const events::Table*> event_table{nullptr};
+
+namespace {
+
+constexpr uint64_t kTitlePeriodNs = 100 * 1000 * 1000;
+
+constinit bool observing = false;
+constinit const events::Table* loaded_table = nullptr;   // what event_table holds while events are emitted
+constinit const char* title = nullptr;                   // argv[0]: setproctitle overwrites it in place
+constinit std::atomic<uint64_t> next_title_ns{0};
+
+uint64_t clock_ns(clockid_t clock) {
+    timespec t;
+    clock_gettime(clock, &t);
+    return static_cast<uint64_t>(t.tv_sec) * 1000000000u + static_cast<uint64_t>(t.tv_nsec);
+}
+
+void fill_process_record() {
+    ProcessRecord& process = *counters_file.process;
+    process.pid = static_cast<uint32_t>(getpid());
+    process.ppid = static_cast<uint32_t>(getppid());
+    process.start_ns = now_ns();
+    process.start_realtime_ns = clock_ns(CLOCK_REALTIME);
+    process.level = static_cast<uint32_t>(config.level);
+    process.min_wait_ns = config.min_wait_ns;
+    process.min_io_ns = config.min_io_ns;
+    process.held_entry_bytes = sizeof(HeldLock);
+    memcpy(process.exe, config.exe, sizeof process.exe);
+    copy_text(process.version, LATCHKEY_VERSION);
+}
+
+void copy_title() {
+    if (title != nullptr) copy_text(counters_file.process->title, title);
+}
+
+// The first NUL-separated arguments joined by spaces.
+void read_command_line(char* out, size_t size) {
+    out[0] = '\0';
+    const int fd = real::open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0) return;
+    const ssize_t n = real::read(fd, out, size - 1);
+    real::close(fd);
+    out[n > 0 ? n - (out[n - 1] == '\0') : 0] = '\0';
+    for (ssize_t i = 0; i + 1 < n; i++)
+        if (out[i] == '\0') out[i] = ' ';
+}
+
+void emit_process_started() {
+    const ProcessRecord& process = *counters_file.process;
+    char command_line[256];
+    read_command_line(command_line, sizeof command_line);
+    EMIT(self.record, process_started, .pid = process.pid, .ppid = process.ppid, .start_ns = process.start_ns,
+         .realtime_ns = process.start_realtime_ns, .level = static_cast<uint8_t>(process.level),
+         .min_wait_ns = process.min_wait_ns, .min_io_ns = process.min_io_ns, .version = process.version,
+         .exe = process.exe, .cmdline = command_line);
+}
+
+void load_events_library() {
+    if (config.level == Level::kCounters || config.events_lib == nullptr) return;
+    void* library = real::dlopen(config.events_lib, RTLD_NOW | RTLD_LOCAL);
+    if (library != nullptr) loaded_table = static_cast<const events::Table*>(dlsym(library, events::kTableSymbol));
+    if (loaded_table != nullptr) return;
+    static constinit std::atomic<bool> said{false};
+    say_once(said, "no events, counters only: ", dlerror());
+}
+
+// The calling thread is alone or the only one observed. Must run in an Inside scope.
+void begin_trace() {
+    event_table.store(loaded_table, std::memory_order_release);
+    attach_main_thread();
+    if (self.record == nullptr) return;
+    emit_process_started();
+    refresh_modules(self.record);
+}
+
+void on_exit() {
+    if (!observing) return;
+    const Inside inside;
+    copy_title();
+    ProcessRecord& process = *counters_file.process;
+    process.cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    process.end_ns = now_ns();
+    stop_tracing();
+}
+
+// Runs first in every child, however glibc forked: the records and tables of the parent are not ours. Events stay
+// off until LTTng has given the child buffers of its own (the fork wrapper says so).
+void on_fork_child() {
+    if (!observing) return;
+    const Inside inside;
+    event_table.store(nullptr, std::memory_order_relaxed);
+    alignas(HeldLocks) char held[sizeof(HeldLocks)] = {};
+    if (self.record != nullptr) memcpy(held, static_cast<const void*>(&self.record->held), sizeof held);
+    if (!open_counters_file(config.directory)) {
+        observing = false;
+        self.record = nullptr;
+        return;
+    }
+    fill_process_record();
+    reset_waits_in_child();
+    forget_stacks();
+    forget_modules();
+    forget_descriptors();
+    reset_threads_in_child(*reinterpret_cast<const HeldLocks*>(held));
+    copy_title();
+}
+
+[[gnu::constructor]] void initialise(int, char**, char** environment) {
+    real::resolve_all();
+    read_config(environment);
+    if (config.is_passive) return;
+    if (!open_counters_file(config.directory)) return;
+    fill_process_record();
+    choose_mutex_path();
+    is_fast_allowed = config.level != Level::kFull && is_mutex_layout_known();
+    pthread_atfork(nullptr, nullptr, on_fork_child);
+    const Inside inside;
+    refresh_modules(nullptr);
+    observing = true;
+}
+
+}  // namespace
+
+bool is_observing() { return observing; }
+
+void start_tracing() {
+    if (!observing) return;
+    const Inside inside;
+    copy_title();
+    atexit(on_exit);
+    load_events_library();
+    if (loaded_table == nullptr) return;
+    load_unwinder();
+    begin_trace();
+}
+
+void restart_tracing_in_child() {
+    if (!observing || loaded_table == nullptr) return;
+    const Inside inside;
+    begin_trace();
+}
+
+void stop_tracing() {
+    if (self.record != nullptr && is_tracing()) {
+        const uint64_t now = now_ns();
+        for (uint32_t i = 1; i < used_thread_records(); i++) emit_open_wait(*self.record, counters_file.threads[i], now);
+        EMIT(self.record, process_exited, .cpu_ns = counters_file.process->cpu_ns,
+             .threads = static_cast<uint32_t>(counters_file.process->threads_started.load(std::memory_order_relaxed)));
+    }
+    event_table.store(nullptr, std::memory_order_release);
+}
+
+void keep_house(ThreadRecord& record, uint64_t now) {
+    uint64_t due = next_title_ns.load(std::memory_order_relaxed);
+    if (now >= due && next_title_ns.compare_exchange_strong(due, now + kTitlePeriodNs, std::memory_order_relaxed))
+        copy_title();
+    if (are_modules_stale() && record.held.count.load(std::memory_order_relaxed) == 0) refresh_modules(&record);
+}
+
+}  // namespace latchkey
+
+using namespace latchkey;
+
+INTERPOSE(int, __libc_start_main,
+          (int (*main)(int, char**, char**), int argc, char** argv, void (*init)(), void (*fini)(), void (*rtld_fini)(),
+           void* stack_end)) {
+    title = argc > 0 ? argv[0] : nullptr;
+    start_tracing();
+    return real::__libc_start_main(main, argc, argv, init, fini, rtld_fini, stack_end);
+}
+
+INTERPOSE(pid_t, fork, ()) {
+    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_fork]++;
+    const pid_t child = real::fork();
+    if (child == 0) restart_tracing_in_child();
+    return child;
+}
+
+// glibc's _Fork runs no fork handlers; it is async-signal-safe, and so is what we do in the child.
+INTERPOSE(pid_t, _Fork, ()) {
+    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall__Fork]++;
+    const pid_t child = real::_Fork();
+    if (child == 0) on_fork_child();
+    return child;
+}
+
+INTERPOSE(int, daemon, (int keeps_directory, int keeps_stdio)) {
+    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_daemon]++;
+    const int result = real::daemon(keeps_directory, keeps_stdio);
+    if (result == 0) restart_tracing_in_child();
+    return result;
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "preload/stack.h"
+
+#include <dlfcn.h>
+
+#include "preload/counters_file.h"
+#include "preload/emit.h"
+#include "preload/real.h"
+#include "preload/say.h"
+#include "runtime/address_map.h"
+
+namespace latchkey {
+namespace {
+
+constexpr int kMaxFrames = 64;
+constexpr int kOwnFrames = 8;  // at most, between the capture and the wrapper's caller
+
+using Backtrace = int (*)(void**, int);
+constinit Backtrace unwind_backtrace = nullptr;
+
+// Hash of the frames -> 1. The index, plus one, is the stack's id.
+constinit AddressMap<65536> seen;
+
+uint64_t hash_frames(void* const* frames, int count) {
+    uint64_t hash = 0xcbf29ce484222325ull;
+    for (int i = 0; i < count; i++) hash = (hash ^ reinterpret_cast<uint64_t>(frames[i])) * 0x9e3779b97f4a7c15ull;
+    return hash | 2;  // neither 0 nor 1: see AddressMap::put
+}
+
+// Where the program's frames begin: at the return address of the wrapper's caller; the frames before it are ours.
+int first_of_program(void* const* frames, int count, Site site) {
+    for (int i = 0; i < count && i < kOwnFrames; i++)
+        if (reinterpret_cast<Site>(frames[i]) == site) return i;
+    return 0;
+}
+
+}  // namespace
+
+void load_unwinder() {
+    void* library = real::dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+    if (library != nullptr) unwind_backtrace = reinterpret_cast<Backtrace>(dlsym(library, "unw_backtrace"));
+    if (unwind_backtrace != nullptr) return;
+    static constinit std::atomic<bool> said{false};
+    say_once(said, "no call stacks: libunwind.so.8 cannot be loaded; install the package libunwind8");
+}
+
+void prepare_stacks(ThreadRecord& record) {
+    if (unwind_backtrace == nullptr || record.stack_readiness != kStackUntouched) return;
+    void* frames[4];
+    unwind_backtrace(frames, 4);
+    record.stack_readiness = kStackReady;
+}
+
+uint32_t capture_stack(ThreadRecord& record, Site site) {
+    if (record.stack_readiness != kStackReady || !is_tracing()) return 0;
+    void* frames[kMaxFrames + kOwnFrames];
+    int count = unwind_backtrace(frames, static_cast<int>(config.stack_depth) + kOwnFrames);
+    const int first = first_of_program(frames, count, site);
+    count -= first;
+    if (count > static_cast<int>(config.stack_depth)) count = static_cast<int>(config.stack_depth);
+    if (count <= 0) return 0;
+    record.counters[k_stacks]++;
+    const uint64_t hash = hash_frames(frames + first, count);
+    uint32_t entry;
+    if (seen.get(hash, &entry) != 0) return entry + 1;
+    entry = seen.put(hash, 1);
+    if (entry == seen.kNone) {
+        counters_file.process->stacks_full.fetch_add(1, std::memory_order_relaxed);
+        return 0;
+    }
+    EMIT(&record, stack, .id = entry + 1, .frames_count = static_cast<uint32_t>(count),
+         .frames = reinterpret_cast<uint64_t*>(frames + first));
+    return entry + 1;
+}
+
+void forget_stacks() { seen.clear(); }
+
+}  // namespace latchkey

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The life of a thread record: claimed when a thread is created (or first seen), marked exited when its start
+// routine ends, used again only when the kernel thread is gone. So a thread is observed up to its last thread
+// specific data destructor, and no pthread key is needed.
+#pragma once
+
+#include "preload/interpose.h"
+
+namespace latchkey {
+
+// The living thread `tid`'s record, or null.
+ThreadRecord* find_thread(uint32_t tid);
+
+// Records [1, end) may be in use.
+uint32_t used_thread_records();
+
+// The main thread, or the only thread of a fork child, gets its record. Must run in an Inside scope.
+void attach_main_thread();
+
+// In a fork child, after the counters file was replaced: all records are free again. `held` is what the forking
+// thread held; it still does.
+void reset_threads_in_child(const HeldLocks& held);
+
+// The creating code belongs to the tracer: its threads are not the program's.
+bool is_tracer_code(Site site);
+
+}  // namespace latchkey
