@@ -42,13 +42,13 @@ def run(quick: bool) -> dict:
     rounds = 1 if quick else 3
     values: dict[str, float] = {}
     spread: dict[str, list[float]] = {}
-    for name, subject in (("rocksdb", rocksdb), ("sqlite", sqlite), ("postgres", postgres), ("mariadb", mariadb)):
+    for name, subject in SUBJECTS.items():
         with subject(quick) as sample:
             for variant, ratios in measure(sample, rounds).items():
                 key = KEYS[variant].format(name)
                 values[key] = round(statistics.median(ratios), 4)
                 spread[key] = [round(min(ratios), 4), round(max(ratios), 4)]
-    conditions = {"cpus": os.cpu_count(), "order": " ".join(ORDER), "unit": "CPU time per operation, recorded / bare"}
+    conditions = {"cpus": os.cpu_count(), "order": " ".join(ORDER), "unit": "CPU time per operation ÷ bare"}
     return {"values": values, "spread": spread, "conditions": conditions, "runs": 2 * rounds}
 
 
@@ -69,8 +69,8 @@ def prefix(variant: str, directory: Path) -> list[str]:
     if level is None:
         return []
     output = tempfile.mkdtemp(prefix=f"{variant}-", dir=directory)
-    account = programs.unprivileged_account() if os.stat(directory).st_uid != os.getuid() else programs.own_account()
-    os.chown(output, account.uid, account.gid)
+    owner = os.stat(directory)
+    os.chown(output, owner.st_uid, owner.st_gid)
     return [str(ROOT / "scripts" / "latchkey"), "record", "--quiet", "--no-report", "--level", level,
             "--output", output, "--"]
 
@@ -140,7 +140,8 @@ def servers(cls: type[Server], fill: Callable[[Server], None]) -> Iterator[dict[
         for server in running.values():
             server.copy_from(template)
         for variant, server in running.items():
-            program = stack.enter_context(server.start(prefix(variant, directory), {"LATCHKEY_BUILD": str(BUILD)}))
+            program = server.start(prefix(variant, directory), {"LATCHKEY_BUILD": str(BUILD)})
+            stack.enter_context(program)
             stack.callback(server.stop, program)
         yield running
 
@@ -158,7 +159,8 @@ def mariadb(quick: bool) -> Iterator[Sample]:
         def sample(variant: str) -> float:
             pid = running[variant].main_pid()
             before = process_cpu_s(pid)
-            running[variant].sysbench("oltp_read_write", "run", "--threads=8", f"--events={events}", "--time=0")
+            running[variant].sysbench("oltp_read_write", "run", "--threads=8", f"--events={events}",
+                                      "--time=0")
             return (process_cpu_s(pid) - before) / events
 
         yield sample
@@ -169,7 +171,11 @@ def postgres(quick: bool) -> Iterator[Sample]:
     """TPC-B by a pgbench per server that is stopped and continued, so that no backend ends within a sample:
     of an ended one only ticks of 10 ms would be known."""
     seconds = 0.4 if quick else 1.0
-    with servers(PostgreSql, lambda server: server.pgbench("-i", "-s", "1", "-q")) as running, ExitStack() as stack:
+
+    def fill(server: PostgreSql) -> None:
+        server.pgbench("-i", "-s", "1", "-q")
+
+    with servers(PostgreSql, fill) as running, ExitStack() as stack:
         loads = {variant: stack.enter_context(endless_pgbench(server)) for variant, server in running.items()}
 
         def cpu(variant: str) -> float:
@@ -195,10 +201,14 @@ def postgres(quick: bool) -> Iterator[Sample]:
 def endless_pgbench(server: PostgreSql) -> Iterator[programs.Program]:
     """pgbench, warmed up and stopped."""
     argv = server.pgbench_argv("-n", "-c", "8", "-j", "2", "-T", "3600", "-M", "prepared")
-    with programs.Program(argv, server.account, server.env, server.dir / "pgbench.log", server.dir) as program:
+    log = server.dir / "pgbench.log"
+    with programs.Program(argv, server.account, server.env, log, server.dir) as program:
         program.wait_until(lambda: int(server.sql("SELECT count(*) FROM pgbench_history")) > 200)
         program.send(signal.SIGSTOP)
         try:
             yield program
         finally:
             program.send(signal.SIGKILL)
+
+
+SUBJECTS = {"rocksdb": rocksdb, "sqlite": sqlite, "postgres": postgres, "mariadb": mariadb}

@@ -44,8 +44,8 @@ class SubjectCase(unittest.TestCase):
 
     def prefix(self, name: str, level: str = "contended", *options: str) -> list[str]:
         """The words before a program that record it into run directory `name`."""
-        return [str(self._tree / "scripts" / "latchkey"), "record", "--output", str(self.dir / name), "--level", level,
-                *options, "--"]
+        return [str(self._tree / "scripts" / "latchkey"), "record", "--output", str(self.dir / name),
+                "--level", level, *options, "--"]
 
     def record(self, name: str, argv: Argv, env: Mapping[str, str] | None = None, level: str = "contended",
                *options: str) -> tuple[Finished, Result]:

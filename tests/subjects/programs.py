@@ -57,7 +57,7 @@ class Finished:
 
 
 class Program:
-    """A program in the background, in a session of its own. Use as a context manager: nothing stays behind."""
+    """A program in the background, in a session of its own. As a context manager it leaves nothing behind."""
 
     def __init__(self, argv: Argv, account: Account, env: Mapping[str, str], log: Path, cwd: Path):
         self.log = log

@@ -5,6 +5,13 @@ import sqlite3
 from pathlib import Path
 
 
+_WOKEN = """
+SELECT waiter.name AS waiter, waker.name AS waker, object, pairs.class AS class, count, ns
+  FROM signal_pairs AS pairs JOIN signals ON signals.id = signal
+  JOIN roles AS waiter ON waiter.id = waiter_role JOIN roles AS waker ON waker.id = waker_role
+"""
+
+
 class Result:
     """One run's result.db, read only."""
 
@@ -46,4 +53,14 @@ class Result:
 
     def doubts(self) -> dict[str, int]:
         """What the data quality block warns of: key to value."""
-        return {row["key"]: row["value"] for row in self.rows("SELECT * FROM quality WHERE severity = 'warning'")}
+        rows = self.rows("SELECT key, value FROM quality WHERE severity = 'warning'")
+        return {row["key"]: row["value"] for row in rows}
+
+    def files(self, pattern: str) -> sqlite3.Row:
+        """Sums over the files whose name is LIKE `pattern`: writes, write_bytes, syncs (0 if none)."""
+        sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in ("writes", "write_bytes", "syncs"))
+        return self.rows(f"SELECT {sums} FROM files WHERE name LIKE ?", pattern)[0]
+
+    def woken(self, condition: str, *values: object) -> list[sqlite3.Row]:
+        """Waits whose waker is known, by waiter, waker, object and class; `condition` is SQL over these."""
+        return self.rows(f"SELECT * FROM ({_WOKEN}) WHERE {condition}", *values)

@@ -79,9 +79,11 @@ class PostgreSql(Server):
     stop_signal = signal.SIGINT     # fast shutdown
 
     def create(self) -> None:
-        self.client([self._bin("initdb"), "-D", self._data, "-A", "trust", "-U", "test", "--no-sync", "--locale=C"])
+        self.client([self._bin("initdb"), "-D", self._data, "-A", "trust", "-U", "test", "--no-sync",
+                     "--locale=C"])
         with (self._data / "postgresql.conf").open("a") as settings:
-            settings.write("listen_addresses = ''\nshared_buffers = 32MB\nmax_wal_size = 256MB\nautovacuum = off\n")
+            settings.write("listen_addresses = ''\nshared_buffers = 32MB\n"
+                           "max_wal_size = 256MB\nautovacuum = off\n")
 
     def argv(self) -> list[str]:
         return [self._bin("postgres"), "-D", str(self._data), "-k", str(self.dir)]
@@ -131,7 +133,7 @@ class MariaDb(Server):
                 "--innodb-log-file-size=8M", "--skip-log-bin"]
 
     def is_ready(self) -> bool:
-        words = ["mariadb-admin", "--no-defaults", f"--socket={self._socket}", "-u", "root", "--silent", "ping"]
+        words = ["mariadb-admin", "--no-defaults", f"--socket={self._socket}", "-u", "root", "-s", "ping"]
         return programs.run(words, self.account, self.env, self.dir).status == 0
 
     def main_pid(self) -> int:
@@ -167,8 +169,8 @@ class Redis(Server):
     name = "redis-server"
 
     def argv(self) -> list[str]:
-        return ["/usr/bin/redis-server", "--port", "0", "--unixsocket", str(self._socket), "--dir", str(self.dir),
-                "--pidfile", str(self.dir / "pid"), "--io-threads", "2", "--io-threads-do-reads", "yes",
+        return ["/usr/bin/redis-server", "--port", "0", "--unixsocket", str(self._socket),
+                "--dir", str(self.dir), "--io-threads", "2", "--io-threads-do-reads", "yes",
                 "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no",
                 "--enable-debug-command", "local"]
 
@@ -204,8 +206,8 @@ class Memcached(Server):
             self.port = probe.getsockname()[1]
 
     def argv(self) -> list[str]:
-        return ["/usr/bin/memcached", "-l", "127.0.0.1", "-p", str(self.port), "-U", "0", "-t", "4", "-m", "64",
-                "-P", str(self._pid_file)]
+        return ["/usr/bin/memcached", "-l", "127.0.0.1", "-p", str(self.port), "-U", "0", "-t", "4",
+                "-m", "64", "-P", str(self._pid_file)]
 
     def is_ready(self) -> bool:
         with socket.socket() as probe:

@@ -5,6 +5,7 @@ import unittest
 
 import truth
 from case import SubjectCase
+from result import Result
 
 SMALL_BUFFER = {"WBUF": str(1 << 20)}
 STDIO = (r"/LOG$", r"/LOG\.old")    # its text log
@@ -19,22 +20,20 @@ class LevelDb(SubjectCase):
         self.assertEqual(finished.status, 0, finished.err)
         self.check_background_thread(result)
         self.check_writers_wait(result)
-        log = result.rows("SELECT sum(writes) AS writes, sum(syncs) AS syncs FROM files WHERE name LIKE '%.log'")[0]
+        log = result.files("%.log")
         self.assertGreater(log["writes"], 0)
         self.assertGreater(log["syncs"], 0)
         self.assertEqual(result.calls("pthread_mutex_init", exe="driver-leveldb"), 0)
 
-    def check_background_thread(self, result) -> None:
+    def check_background_thread(self, result: Result) -> None:
         """It carries the name of the writer that created it, and must still not be taken for a writer."""
         self.assertEqual(result.value("SELECT threads FROM roles WHERE name = 'writer*'"), 3)
         others = result.roles() - {"main", "writer*", "reader*"}
         self.assertEqual(len(others), 1, others)
         self.assertTrue(any("leveldb" in name for name in others), others)
 
-    def check_writers_wait(self, result) -> None:
-        waits = result.value("SELECT sum(count) FROM signal_pairs JOIN roles ON roles.id = waiter_role "
-                             "WHERE name = 'writer*' AND class = 'known'")
-        self.assertGreater(waits, 0)
+    def check_writers_wait(self, result: Result) -> None:
+        self.assertTrue(result.woken("waiter = 'writer*' AND class = 'known' AND ns > 0"))
         self.assertGreater(result.counter("cond_wait_ns"), 0)
 
     def test_same_output(self) -> None:
@@ -46,7 +45,8 @@ class LevelDb(SubjectCase):
 
     def test_strace(self) -> None:
         env = {**SMALL_BUFFER, "OPS": "3000"}
-        finished, result = self.record("run", [*truth.strace(self.dir / "log"), *self.argv("data")], env, "counters")
+        argv = [*truth.strace(self.dir / "log"), *self.argv("data")]
+        finished, result = self.record("run", argv, env, "counters")
         self.assertEqual(finished.status, 0, finished.err)
         truth.check_strace(self, result, self.dir / "log", "driver-leveldb", ("write", "fdatasync"), STDIO)
 

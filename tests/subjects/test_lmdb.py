@@ -5,13 +5,14 @@ import unittest
 
 import truth
 from case import SubjectCase
+from result import Result
 
 
 class Lmdb(SubjectCase):
     def argv(self, directory: str, writers: str = "2", seconds: str = "0", sync: str = "0") -> list[str]:
         return [self.driver("lmdb"), str(self.dir / directory), writers, "1", seconds, sync]
 
-    def check_writer_lock(self, result, processes: int) -> None:
+    def check_writer_lock(self, result: Result, processes: int) -> None:
         """The writers of several processes waited for it, and it has a name."""
         rows = result.rows("SELECT * FROM locks WHERE kind LIKE '%robust%' AND contended > 0")
         self.assertTrue(rows, result.column("SELECT kind || ' ' || name FROM locks"))
@@ -27,7 +28,7 @@ class Lmdb(SubjectCase):
         self.assertEqual(finished.status, 0, finished.err)
         self.assertEqual(len(result.processes("driver-lmdb")), 3)
         self.check_writer_lock(result, 2)
-        self.assertGreater(result.value("SELECT sum(writes) FROM files WHERE name LIKE '%data.mdb'"), 0)
+        self.assertGreater(result.files("%data.mdb")["writes"], 0)
 
     def test_processes_started_independently(self) -> None:
         """They map the lock file at different addresses."""

@@ -22,7 +22,8 @@ class MemcachedCase(ServerCase):
         gets = "get " + " ".join(f"key{n}" for n in range(KEYS)) + "\r\n"
         answer = self.server.talk(sets + gets)
         stats = self.server.talk("stats\r\n")
-        counts = re.findall(r"^STAT (?:cmd_set|cmd_get|get_hits|curr_items|total_items) \d+", stats, re.MULTILINE)
+        fields = "cmd_set|cmd_get|get_hits|curr_items|total_items"
+        counts = re.findall(rf"^STAT (?:{fields}) \d+", stats, re.MULTILINE)
         self.assertEqual(len(counts), 5, stats)
         return answer + "\n".join(counts)
 
@@ -42,15 +43,16 @@ class MemcachedCase(ServerCase):
         roles = " ".join(result.roles())
         for name in ("mc-lrumaint", "mc-slabmaint", "mc-assocmaint"):
             self.assertIn(name, roles)
-        locks = result.value("SELECT sum(value) FROM role_counters JOIN roles ON roles.id = role "
-                             "WHERE roles.name = 'mc-worker' AND role_counters.name = 'calls.pthread_mutex_lock'")
+        locks = result.value("SELECT sum(value) FROM role_counters AS c JOIN roles ON roles.id = role "
+                             "WHERE roles.name = 'mc-worker' AND c.name = 'calls.pthread_mutex_lock'")
         self.assertGreater(locks, 8 * 3000, "several locks per operation")
 
     def test_strace(self) -> None:
         with self.straced("run", self.dir / "log"):
             self.fixed_commands()
             self.server.memcslap("--concurrency=4", "--execute-number=200", "--test=set")
-        truth.check_strace(self, self.result("run"), self.dir / "log", "memcached", ("read", "sendmsg", "epoll_wait"))
+        truth.check_strace(self, self.result("run"), self.dir / "log", "memcached",
+                           ("read", "sendmsg", "epoll_wait"))
 
     def test_full_level(self) -> None:
         with self.recorded("run", "full"):

@@ -9,7 +9,8 @@ from result import Result
 from servercase import ServerCase
 from servers import Redis
 
-COMMANDS = "".join(f"SET key:{n} value:{n * n}\nRPUSH list:{n % 10} {n}\nHSET hash:{n % 7} f{n} {n}\n" for n in range(1000))
+COMMANDS = "".join(f"SET key:{n} value:{n * n}\nRPUSH list:{n % 10} {n}\nHSET hash:{n % 7} f{n} {n}\n"
+                   for n in range(1000))
 
 
 class RedisCase(ServerCase):
@@ -56,17 +57,15 @@ class RedisCase(ServerCase):
     def check_child(self, result: Result) -> None:
         processes = result.processes("redis-server")
         children = [process for process in processes if process["ppid"] == processes[0]["pid"]]
-        self.assertTrue(children)
-        written = [result.value("SELECT sum(calls) FROM symbol_calls WHERE process = ? AND name = 'write'", child["id"])
-                   for child in children]
         self.assertEqual(len(processes), 1 + len(children))
-        self.assertGreater(result.value("SELECT sum(syncs) FROM files WHERE name LIKE '%.rdb'")
-                           + result.value("SELECT sum(syncs) FROM files WHERE name LIKE '%.aof'") + sum(written), 0)
+        self.assertTrue(children)
+        self.assertGreater(result.files("%.rdb")["syncs"], 0)
 
     def test_strace(self) -> None:
         with self.straced("run", self.dir / "log"):
             self.fixed_commands()
-        truth.check_strace(self, self.result("run"), self.dir / "log", "redis-server", ("read", "write", "epoll_wait"))
+        truth.check_strace(self, self.result("run"), self.dir / "log", "redis-server",
+                           ("read", "write", "epoll_wait"))
 
     def test_full_level(self) -> None:
         with self.recorded("run", "full"):

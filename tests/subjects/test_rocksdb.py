@@ -5,6 +5,7 @@ import unittest
 
 import truth
 from case import SubjectCase
+from result import Result
 
 SMALL_BUFFER = {"WBUF": str(1 << 20)}
 POOLS = {"rocksdb:low", "rocksdb:high"}
@@ -14,9 +15,10 @@ STDIO = (r"/LOG$", r"/LOG\.old")
 
 class DbBench(SubjectCase):
     def argv(self, num: int) -> list[str]:
-        return ["db_bench", f"--db={self.dir}/data", "--benchmarks=fillrandom,readwhilewriting", f"--num={num}",
-                f"--reads={num // 3}", "--threads=4", "--value_size=200", "--write_buffer_size=1048576",
-                "--max_background_jobs=2", "--compression_type=none", "--seed=7"]
+        return ["db_bench", f"--db={self.dir}/data", "--benchmarks=fillrandom,readwhilewriting",
+                f"--num={num}", f"--reads={num // 3}", "--threads=4", "--value_size=200",
+                "--write_buffer_size=1048576", "--max_background_jobs=2", "--compression_type=none",
+                "--seed=7"]
 
     def test_default_level(self) -> None:
         num = 40_000
@@ -29,21 +31,18 @@ class DbBench(SubjectCase):
         self.check_callers_wait(result)
         self.check_report()
 
-    def check_names(self, result) -> None:
+    def check_names(self, result: Result) -> None:
         names = result.column("SELECT name FROM locks WHERE object = 'mutex' AND contended > 0")
         self.assertTrue(any("rocksdb" in name for name in names), names)
 
-    def check_write_ahead_log(self, result, user_bytes: int) -> None:
-        log = result.rows("SELECT sum(writes) AS writes, sum(write_bytes) AS bytes FROM files WHERE name LIKE '%.log'")[0]
+    def check_write_ahead_log(self, result: Result, user_bytes: int) -> None:
+        log = result.files("%.log")
         self.assertGreater(log["writes"], 0)
-        self.assertGreater(log["bytes"], user_bytes)
+        self.assertGreater(log["write_bytes"], user_bytes)
 
-    def check_callers_wait(self, result) -> None:
+    def check_callers_wait(self, result: Result) -> None:
         """A thread that writes waits for a known waker: the leader of its group or a background thread."""
-        pairs = result.rows("SELECT waiter.name AS waiter, waker.name AS waker, signal_pairs.* FROM signal_pairs "
-                            "JOIN roles AS waiter ON waiter.id = waiter_role "
-                            "JOIN roles AS waker ON waker.id = waker_role WHERE class = 'known'")
-        self.assertTrue([pair for pair in pairs if pair["waiter"] not in POOLS and pair["ns"] > 0])
+        self.assertTrue(result.woken("class = 'known' AND waiter NOT LIKE 'rocksdb:%' AND ns > 0"))
         idle = result.rows("SELECT * FROM signal_pairs JOIN roles ON roles.id = waiter_role "
                            "WHERE class = 'idle' AND name LIKE 'rocksdb:%'")
         self.assertTrue(idle, "the pools wait for work, which is not contention")
@@ -53,9 +52,11 @@ class DbBench(SubjectCase):
         self.assertLessEqual(POOLS, {role["name"] for role in report["roles"]})
 
     def test_strace(self) -> None:
-        finished, result = self.record("run", [*truth.strace(self.dir / "log"), *self.argv(4000)], level="counters")
+        argv = [*truth.strace(self.dir / "log"), *self.argv(4000)]
+        finished, result = self.record("run", argv, level="counters")
         self.assertEqual(finished.status, 0, finished.err)
-        truth.check_strace(self, result, self.dir / "log", "db_bench", ("write", "pread64", "fsync", "fdatasync"), STDIO)
+        truth.check_strace(self, result, self.dir / "log", "db_bench",
+                           ("write", "pread64", "fsync", "fdatasync"), STDIO)
 
     def test_full_level(self) -> None:
         finished, result = self.record("run", self.argv(4000), level="full")
@@ -65,26 +66,24 @@ class DbBench(SubjectCase):
 
 
 class Driver(SubjectCase):
+    def argv(self, directory: str, seconds: str = "0") -> list[str]:
+        return [self.driver("rocksdb"), str(self.dir / directory), "3", "1", seconds, "0"]
+
     def test_same_output(self) -> None:
         env = {**SMALL_BUFFER, "OPS": "8000", "QUIET": "1"}
-        bare = self.bare([self.driver("rocksdb"), self.dir / "bare", "3", "1", "0", "0"], env)
-        recorded, result = self.record("run", [self.driver("rocksdb"), self.dir / "recorded", "3", "1", "0", "0"], env)
+        bare = self.bare(self.argv("bare"), env)
+        recorded, result = self.record("run", self.argv("recorded"), env)
         self.assertEqual(bare.status, 0, bare.err)
         self.assertEqual((recorded.status, recorded.out), (bare.status, bare.out))
         self.assertLessEqual({"main", "writer*", "reader*"} | POOLS, result.roles())
 
     def test_writers_wait_for_the_pools(self) -> None:
         """With pools at idle priority and a small buffer, the flush thread is whom a writer waits for."""
-        argv = [self.driver("rocksdb"), self.dir / "data", "3", "1", "2", "0"]
-        finished, result = self.record("run", argv, {**SMALL_BUFFER, "LOWPRI": "2"})
+        finished, result = self.record("run", self.argv("data", "2"), {**SMALL_BUFFER, "LOWPRI": "2"})
         self.assertEqual(finished.status, 0, finished.err)
-        pairs = result.rows("SELECT waker.name AS waker, sum(ns) AS ns FROM signal_pairs "
-                            "JOIN roles AS waiter ON waiter.id = waiter_role "
-                            "JOIN roles AS waker ON waker.id = waker_role "
-                            "WHERE waiter.name = 'writer*' AND class = 'known' GROUP BY waker.name")
-        wakers = {pair["waker"]: pair["ns"] for pair in pairs}
-        self.assertTrue(POOLS & wakers.keys(), wakers)
-        self.assertGreater(result.value("SELECT count(*) FROM priorities WHERE call = 'sched_setscheduler'"), 0)
+        wakers = {pair["waker"] for pair in result.woken("waiter = 'writer*' AND class = 'known' AND ns > 0")}
+        self.assertTrue(POOLS & wakers, wakers)
+        self.assertIn("sched_setscheduler", result.column("SELECT call FROM priorities"))
 
 
 if __name__ == "__main__":

@@ -102,9 +102,10 @@ def check_strace(case: SubjectCase, result: Result, log: Path, exe: str, expecte
 
 
 # Acquisitions of a mutex: its own calls, and each condvar wait, which ends by taking it again.
-_MUTEX_CALLS = ("pthread_mutex_lock", "pthread_mutex_trylock", "pthread_mutex_timedlock", "pthread_mutex_clocklock",
-                "mtx_lock", "mtx_trylock", "mtx_timedlock")
-_COND_WAITS = ("pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait", "cnd_wait", "cnd_timedwait")
+_MUTEX_CALLS = ("pthread_mutex_lock", "pthread_mutex_trylock", "pthread_mutex_timedlock",
+                "pthread_mutex_clocklock", "mtx_lock", "mtx_trylock", "mtx_timedlock")
+_COND_WAITS = ("pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait",
+               "cnd_wait", "cnd_timedwait")
 
 
 def check_full_level(case: SubjectCase, result: Result) -> None:
@@ -132,7 +133,8 @@ def check_babeltrace(case: SubjectCase, name: str) -> None:
     run_dir = case.dir / name
     text = case.bare(["babeltrace2", "--no-delta", run_dir / "trace"])
     case.assertEqual((text.status, text.err), (0, ""))
-    case.assertEqual(text.out.count("\n"), int(case.result(name).value("SELECT value FROM meta WHERE key = 'events'")))
+    events = case.result(name).value("SELECT value FROM meta WHERE key = 'events'")
+    case.assertEqual(text.out.count("\n"), int(events))
     own = dump(run_dir / "result.db")
     other = case.analyze("--reader", "babeltrace2", run_dir)
     case.assertEqual(other.status, 0, other.err)
