@@ -16,8 +16,8 @@ int wait_observed(Call call, const void* cond, const void* mutex, Site site, F r
     ThreadRecord* record = observed();
     if (record == nullptr) return real_wait();
     record->calls[call]++;
-    Release release(*record, {kObject_mutex, call, mutex, nullptr, site, 0});
     SignalWait wait(*record, {kObject_cond, call, cond, mutex, site, 0});
+    Release release(*record, {kObject_mutex, call, mutex, nullptr, site, 0});
     const int result = real_wait();
     release.end();
     wait.end(result);

@@ -85,7 +85,7 @@ void IoCall::end(int64_t result) {
     const bool is_slow = duration_ns >= config.min_io_ns;
     if (is_slow) record_.counters[k_slow_io]++;
     if (!is_tracing() || !(is_slow || config.level == Level::kFull)) return;
-    keep_house(record_, end_ns);
+    keep_house(end_ns);
     emit(file, duration_ns, result);
 }
 

@@ -8,8 +8,9 @@
 
 namespace latchkey {
 
-// Takes a new snapshot and emits what changed since the last. Takes the loader's list lock: call it only from the
-// constructor, at main's start, after fork, in dlclose, or while the thread holds none of the program's locks.
+// Takes a new snapshot and emits what changed since the last. Takes the loader's list lock, so only from the
+// constructor, at main's start, after fork, in dlclose, or while the thread holds none of the program's locks: no
+// order between that lock and the program's own must come from us.
 // Must run in an Inside scope.
 void refresh_modules(ThreadRecord* record);
 

@@ -91,10 +91,10 @@ void load_events_library() {
 // The calling thread is alone or the only one observed. Must run in an Inside scope.
 void begin_trace() {
     event_table.store(loaded_table, std::memory_order_release);
-    attach_main_thread();
-    if (self.record == nullptr) return;
+    if (!attach_main_thread()) return;
     emit_process_started();
     refresh_modules(self.record);
+    announce_main_thread();
 }
 
 void on_exit() {
@@ -174,11 +174,10 @@ void stop_tracing() {
     event_table.store(nullptr, std::memory_order_release);
 }
 
-void keep_house(ThreadRecord& record, uint64_t now) {
+void keep_house(uint64_t now) {
     uint64_t due = next_title_ns.load(std::memory_order_relaxed);
     if (now >= due && next_title_ns.compare_exchange_strong(due, now + kTitlePeriodNs, std::memory_order_relaxed))
         copy_title();
-    if (are_modules_stale() && record.held.count.load(std::memory_order_relaxed) == 0) refresh_modules(&record);
 }
 
 }  // namespace latchkey

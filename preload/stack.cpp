@@ -5,6 +5,7 @@
 
 #include "preload/counters_file.h"
 #include "preload/emit.h"
+#include "preload/loader.h"
 #include "preload/real.h"
 #include "preload/say.h"
 #include "runtime/address_map.h"
@@ -53,6 +54,10 @@ void prepare_stacks(ThreadRecord& record) {
 
 uint32_t capture_stack(ThreadRecord& record, Site site) {
     if (record.stack_readiness != kStackReady || !is_tracing()) return 0;
+    if (are_modules_stale()) {  // frames of a module that is not in the snapshot would be remembered as unwalkable
+        if (record.held.count.load(std::memory_order_relaxed) != 0) return 0;
+        refresh_modules(&record);
+    }
     void* frames[kMaxFrames + kOwnFrames];
     int count = unwind_backtrace(frames, static_cast<int>(config.stack_depth) + kOwnFrames);
     const int first = first_of_program(frames, count, site);

@@ -252,12 +252,15 @@ ThreadRecord* attach_thread() {
     return record;
 }
 
-void attach_main_thread() {
-    if (self.record == nullptr) {
-        ThreadRecord* record = claim_record();
-        if (record == nullptr) return;
-        bind(*record);
-    }
+bool attach_main_thread() {
+    if (self.record != nullptr) return true;
+    ThreadRecord* record = claim_record();
+    if (record == nullptr) return false;
+    bind(*record);
+    return true;
+}
+
+void announce_main_thread() {
     prepare_stacks(*self.record);
     emit_started(*self.record);
 }

@@ -15,8 +15,10 @@ ThreadRecord* find_thread(uint32_t tid);
 // Records [1, end) may be in use.
 uint32_t used_thread_records();
 
-// The main thread, or the only thread of a fork child, gets its record. Must run in an Inside scope.
-void attach_main_thread();
+// The main thread, or the only thread of a fork child: gets its record (false: there is none), and later, when the
+// modules are known, its event and its stacks. Must run in an Inside scope.
+bool attach_main_thread();
+void announce_main_thread();
 
 // In a fork child, after the counters file was replaced: all records are free again. `held` is what the forking
 // thread held; it still does.

@@ -102,7 +102,7 @@ void LockWait::end(int result, bool acquired) {
     if (acquired) record_.held.push(waited_.address, waited_.site, end_ns);
     if (!is_tracing() || !is_worth_an_event(waited_ns)) return;
     const Inside inside;
-    keep_house(record_, end_ns);
+    keep_house(end_ns);
     EMIT(&record_, lock_wait, .lock = reinterpret_cast<uint64_t>(waited_.address), .site = waited_.site,
          .init_site = init_site(waited_.address), .wait_ns = waited_ns, .owner_site = owner_site_, .owner = owner_,
          .stack = stack_, .object = static_cast<uint8_t>(waited_.object), .result = static_cast<uint8_t>(result),
@@ -129,7 +129,7 @@ void SignalWait::end(int result, uint32_t waker) {
     count_wait(record_, waited_.object, waited_ns, true);
     if (!is_tracing() || !is_worth_an_event(waited_ns)) return;
     const Inside inside;
-    keep_house(record_, end_ns);
+    keep_house(end_ns);
     EMIT(&record_, signal_wait, .address = reinterpret_cast<uint64_t>(waited_.address),
          .mutex = reinterpret_cast<uint64_t>(waited_.mutex), .site = waited_.site,
          .init_site = init_site(waited_.address), .wait_ns = waited_ns, .waker_ns = last.when_ns,
