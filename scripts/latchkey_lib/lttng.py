@@ -9,6 +9,7 @@ and so that we know whom to kill when it does not answer. It also ends if we are
 import ctypes
 import ctypes.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import tempfile
 import xml.etree.ElementTree
 from pathlib import Path
 
-from latchkey_lib.messages import LatchkeyError, UsageError
+from latchkey_lib.messages import LatchkeyError
 from latchkey_lib.namespace import session_daemons
 
 PACKAGES = ("lttng-tools", "liblttng-ust1")
@@ -28,6 +29,7 @@ _BUFFERS = {"contended": ("256k", 4), "full": ("1M", 8)}
 _SWITCH_TIMER_US = 1_000_000  # a report of a run still going lags behind by that much
 _START_S, _STEP_S, _STOP_S, _END_S = 15, 15, 20, 5
 _NONSENSE = 1 << 62  # the daemon has been seen to report such counts of lost events
+_FAILED_WRITE = re.compile(r"Error in write mmap \(ret -?\d+ != write_len (\d+)\): (.*?) \(in ")
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -57,22 +59,23 @@ class SessionDaemon:
         self._level = level
         self._output = output
         self._daemon: subprocess.Popen[bytes] | None = None
-        self._consumers: list[int] = []
         self._shm_before = set(_wait_files())
         self.home = Path(tempfile.mkdtemp(prefix="latchkey-", dir=_short_directory()))
         self._log = self.home / "log"
         self._environ = os.environ | {"LTTNG_HOME": str(self.home), "LC_ALL": "C"}
 
-    @property
-    def pids(self) -> set[int]:
-        """Our children that are not the program's."""
-        return {self._daemon.pid, *self._consumers} if self._daemon else set()
+    def owns(self, pid: int) -> bool:
+        """Is this child of ours the daemon or one that it left, not the program's?"""
+        try:
+            return self._daemon is not None and os.getsid(pid) == self._daemon.pid
+        except ProcessLookupError:
+            return False
 
     def start(self) -> None:
         """Starts daemon and session. SIGUSR1 and SIGCHLD must be blocked."""
         with self._log.open("wb") as log:
             self._daemon = subprocess.Popen(
-                ["lttng-sessiond", "--no-kernel", "--sig-parent", "--quiet"],
+                ["lttng-sessiond", "--no-kernel", "--sig-parent"],
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -99,7 +102,6 @@ class SessionDaemon:
         self._lttng("enable-event", "--userspace", f"--channel={_CHANNEL}", "latchkey:*")
         self._lttng("add-context", "--userspace", f"--channel={_CHANNEL}", "--type=vpid", "--type=vtid")
         self._lttng("start", SESSION)
-        self._consumers = children_of(self._daemon.pid)
 
     def stop(self) -> tuple[int | None, list[str]]:
         """Ends the recording: the number of lost events (None: not known) and what went wrong."""
@@ -113,40 +115,33 @@ class SessionDaemon:
             self._lttng("destroy", SESSION, timeout_s=_STOP_S)
         except LttngError as error:
             problems.append(
-                f"the recording did not end orderly ({error}); the last events of some processes may be missing"
+                f"the recording did not end orderly ({error}); the last events may be missing"
             )
-        if "No space left" in self._log.read_text(errors="replace"):
-            problems.append("no space left for the trace while recording; events are missing from then on")
-        return lost, problems
+        return lost, problems + failed_writes(self._log.read_text(errors="replace"))
 
     def close(self) -> None:
         """Ends the daemons, by force if need be, and removes what they leave."""
-        if self._daemon and self._daemon.poll() is None:
+        if self._daemon:
             self._daemon.terminate()
             try:
                 self._daemon.wait(_END_S)
             except subprocess.TimeoutExpired:
-                self._kill_group()
-        self._kill_consumers()
+                pass
+            self._kill_session(self._daemon.pid)
+            self._daemon.wait()
         shutil.rmtree(self.home, ignore_errors=True)
         if not session_daemons():
             for file in set(_wait_files()) - self._shm_before:
                 file.unlink(missing_ok=True)
 
-    def _kill_group(self) -> None:
-        assert self._daemon
+    def _kill_session(self, session: int) -> None:
+        """Ends what is left of the daemon and its helpers, and collects those that became our children."""
         try:
-            os.killpg(self._daemon.pid, signal.SIGKILL)
-        except ProcessLookupError:
+            os.killpg(session, signal.SIGKILL)
+            while True:
+                os.waitpid(-session, 0)
+        except (ProcessLookupError, ChildProcessError):
             pass
-        self._daemon.wait()
-
-    def _kill_consumers(self) -> None:
-        """Consumers that outlived the daemon have become our children."""
-        for pid in self._consumers:
-            if _parent(pid) == os.getpid():
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
 
     def _lttng(self, *args: str, timeout_s: int = _STEP_S) -> str:
         """Runs the lttng command; its stdout."""
@@ -171,8 +166,10 @@ class SessionDaemon:
         return done.stdout
 
     def _last_words(self) -> str:
+        """The daemon's last error, for people."""
         lines = self._log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
+        errors = [line for line in lines if line.startswith("Error")] or lines
+        return errors[-1] if errors else ""
 
 
 def lost_events(listing: str) -> int | None:
@@ -186,6 +183,18 @@ def lost_events(listing: str) -> int | None:
         if element.tag.rpartition("}")[2] in ("discarded_events", "lost_packets"):
             counts.append(int(element.text or 0))
     return sum(counts) if counts and all(0 <= count < _NONSENSE for count in counts) else None
+
+
+def failed_writes(log: str) -> list[str]:
+    """One sentence per reason for which the consumer daemon could not write packets of the trace."""
+    lost: dict[str, list[int]] = {}
+    for size, reason in _FAILED_WRITE.findall(log):
+        lost.setdefault(reason, []).append(int(size))
+    return [
+        f"the trace could not be written: {reason}: {len(sizes)} packets ({sum(sizes) >> 10} KiB) of events are missing; "
+        "record to a roomier place with --output, or with a higher --min-wait"
+        for reason, sizes in lost.items()
+    ]
 
 
 def children_of(pid: int) -> list[int]:

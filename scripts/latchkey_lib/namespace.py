@@ -47,7 +47,7 @@ class PrivateRundir:
         except OSError as error:
             self._remove_mount_point()
             raise UsageError(
-                f"private {self._path} for root: {error.strerror}; record as an ordinary user (setpriv, sudo -u), "
+                f"private {self._path} for root: {error.strerror}; record as an ordinary user, "
                 "add CAP_SYS_ADMIN to the container, or use --level counters"
             ) from None
         return self

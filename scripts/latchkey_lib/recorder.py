@@ -71,7 +71,7 @@ def _run(
     if signal := supervisor.interrupted():
         return Recording(run, Outcome(signal=signal), interrupted=True)
     outcome = supervisor.run(
-        program, order.command, environ, umask, lambda: session.pids if session else set()
+        program, order.command, environ, umask, session.owns if session else lambda pid: False
     )
     run_file.ended(outcome.status, outcome.signal)
     lost = None

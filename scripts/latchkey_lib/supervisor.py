@@ -68,9 +68,9 @@ class Supervisor:
         command: list[str],
         environ: Mapping[str, str],
         umask: int,
-        daemons: Callable[[], set[int]],
+        is_daemon: Callable[[int], bool],
     ) -> Outcome:
-        """Runs `command` to its end and the end of its descendants. `daemons`: children that are ours."""
+        """Runs `command` to its end and the end of its descendants. `is_daemon`: which of our children do not count."""
         own = os.umask(umask)
         try:
             self._child = os.posix_spawn(
@@ -86,9 +86,9 @@ class Supervisor:
             ) from None
         finally:
             os.umask(own)
-        return self._wait(command[0], daemons)
+        return self._wait(command[0], is_daemon)
 
-    def _wait(self, name: str, daemons: Callable[[], set[int]]) -> Outcome:
+    def _wait(self, name: str, is_daemon: Callable[[int], bool]) -> Outcome:
         told = False
         while True:
             info = signal.sigwaitinfo(self._signals)
@@ -99,14 +99,14 @@ class Supervisor:
                 continue
             self._reap()
             if self._outcome:
-                left = _descendants(daemons())
+                left = _descendants(is_daemon)
                 if not left:
                     return self._outcome
                 if not told and not self._quiet:
                     told = True
                     say(f"{name} has ended; recording on until {_names(left)} ended too (Ctrl-C: stop now)")
         assert self._outcome
-        self._outcome.left_running = _describe(_descendants(daemons()))
+        self._outcome.left_running = _describe(_descendants(is_daemon))
         return self._outcome
 
     def _forward(self, info: "signal.struct_siginfo") -> None:
@@ -131,9 +131,9 @@ class Supervisor:
                 self._outcome = Outcome(status=ended) if ended >= 0 else Outcome(signal=-ended)
 
 
-def _descendants(daemons: set[int]) -> list[int]:
+def _descendants(is_daemon: Callable[[int], bool]) -> list[int]:
     """Our children but the daemons. Only we reap, so if there is none, no descendant is left either."""
-    return [pid for pid in children_of(os.getpid()) if pid not in daemons]
+    return [pid for pid in children_of(os.getpid()) if not is_daemon(pid)]
 
 
 def _describe(pids: list[int]) -> list[str]:

@@ -7,7 +7,7 @@ columns has no room for have a rank, see table.Column.
 
 from latchkey_lib.filters import Filters
 from latchkey_lib.load import Result
-from latchkey_lib.table import Table, Value, ns, number, percent, size, text
+from latchkey_lib.table import Table, Value, ns, number, size, text
 
 _SITE = "coalesce(s.name, '?') AS site, CASE WHEN s.file IS NULL THEN NULL ELSE s.file || ':' || s.line END AS place"
 
