@@ -114,9 +114,7 @@ class SessionDaemon:
             lost = lost_events(self._lttng("--mi=xml", "list", SESSION))
             self._lttng("destroy", SESSION, timeout_s=_STOP_S)
         except LttngError as error:
-            problems.append(
-                f"the recording did not end orderly ({error}); the last events may be missing"
-            )
+            problems.append(f"the recording did not end orderly ({error}); the last events may be missing")
         return lost, problems + failed_writes(self._log.read_text(errors="replace"))
 
     def close(self) -> None:

@@ -39,7 +39,7 @@ def duration_ns(text: str) -> int | None:
     if not match:
         return None
     value = int(match.group(1)) * _UNITS_NS[match.group(2)]
-    return value if value < 2**63 else None
+    return value if value < 2**64 else None
 
 
 def problem(option: Option, value: str) -> str | None:
@@ -50,7 +50,9 @@ def problem(option: Option, value: str) -> str | None:
             return f"{value!r} is no time; allowed: digits with ns, us, ms or s, such as {option.default}"
     elif option.kind == "stacks":
         if not _is_stacks(value, option):
-            return f"{value!r} is unknown; allowed: {allowed.replace('DEPTH', f'or a depth from 1 to {_MAX_DEPTH}')}"
+            return (
+                f"{value!r} is unknown; allowed: {allowed.replace('DEPTH', f'or 1 to {_MAX_DEPTH} frames')}"
+            )
     elif option.kind == "globs":
         if value and not all(value.split(",")):
             return f"{value!r} has an empty name; allowed: {option.values}"

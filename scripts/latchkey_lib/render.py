@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables as text that fits the terminal."""
 
+import itertools
 import os
 from dataclasses import dataclass
 from typing import TextIO
@@ -64,6 +65,7 @@ def lines(table: Table, style: Style, limit: int | None = None, numbered: bool =
     indent = len(str(len(rows))) + 2 if numbered else 1
     while True:
         widths = {at: _width(table.columns[at], cells[at], at == columns[0]) for at in columns}
+        _widen_for_groups(table, columns, widths)
         spare = style.width - indent - sum(widths.values()) - 2 * (len(columns) - 1)
         if spare >= 0:
             break
@@ -119,20 +121,30 @@ def _header(table: Table, columns: list[int], widths: dict[int, int], indent: in
     return out
 
 
+def _runs(table: Table, columns: list[int]) -> list[list[int]]:
+    """Neighbouring columns with the same group (or none)."""
+    return [list(run) for _, run in itertools.groupby(columns, key=lambda at: table.columns[at].group)]
+
+
+def _run_width(run: list[int], widths: dict[int, int]) -> int:
+    return sum(widths[at] for at in run) + 2 * (len(run) - 1)
+
+
+def _widen_for_groups(table: Table, columns: list[int], widths: dict[int, int]) -> None:
+    """A group's name needs room as well."""
+    for run in _runs(table, columns):
+        widths[run[0]] += max(0, len(table.columns[run[0]].group) - _run_width(run, widths))
+
+
 def _groups(table: Table, columns: list[int], widths: dict[int, int]) -> str:
-    """The line above the titles: each group's name, right-aligned over its columns between dashes."""
-    text, position = "", 0
-    while position < len(columns):
-        group = table.columns[columns[position]].group
-        end = position
-        while end < len(columns) and table.columns[columns[end]].group == group:
-            end += 1
-        width = sum(widths[at] for at in columns[position:end]) + 2 * (end - position - 1)
-        text += (
-            f" {group} ".center(width, "-") if len(group) + 4 <= width and group else group.rjust(width)
-        ) + "  "
-        position = end
-    return text
+    """The line above the titles: each group's name between dashes over its columns."""
+    parts = []
+    for run in _runs(table, columns):
+        group, width = table.columns[run[0]].group, _run_width(run, widths)
+        parts.append(
+            f" {group} ".center(width, "-") if group and len(group) + 4 <= width else group.rjust(width)
+        )
+    return "  ".join(parts)
 
 
 def _cell(column: Column, text: str, width: int) -> str:

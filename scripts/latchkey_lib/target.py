@@ -66,7 +66,7 @@ def loaded_image(file: Path) -> Path:
         head = _read(file, 256)
         if head[:2] != b"#!":
             return file
-        words = head[2:].split(b"\n", 1)[0].split(None, 1)
+        words = head[2:].split(b"\n", 1)[0].rstrip(b"\0").split(None, 1)
         if not words:
             raise UsageError(f"{file}: its #! line names no interpreter; add one")
         interpreter = Path(os.fsdecode(words[0]))

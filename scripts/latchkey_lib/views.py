@@ -19,11 +19,11 @@ def locks(result: Result, filters: Filters) -> Table:
         "locks by the time others waited for them",
         (
             text("lock", "lock"),
-            text("kind", "kind"),
+            text("kind", "kind", 1),
             text("program", "program", 1 if _several(result) else 9),
             number("instances", "inst", "locks", 3),
             number("acquired", "acquired", "calls", 3),
-            number("contended", "contended", "calls"),
+            number("contended", "contended", "calls", 1),
             ns("wait_total", "total", 0, "wait"),
             ns("wait_p50", "p50", 1, "wait"),
             ns("wait_p90", "p90", 3, "wait"),
