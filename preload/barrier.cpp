@@ -10,7 +10,7 @@ using namespace latchkey;
 
 INTERPOSE(int, pthread_barrier_wait, (pthread_barrier_t * barrier)) {
     const Site site = CALLER;
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return real::pthread_barrier_wait(barrier);
     record->calls[kCall_pthread_barrier_wait]++;
     const Waited waited{kObject_barrier, kCall_pthread_barrier_wait, barrier, nullptr, site, 0};
@@ -23,7 +23,7 @@ INTERPOSE(int, pthread_barrier_wait, (pthread_barrier_t * barrier)) {
 
 INTERPOSE(int, pthread_barrier_init,
           (pthread_barrier_t* __restrict barrier, const pthread_barrierattr_t* __restrict attributes, unsigned count)) {
-    if (ThreadRecord* record = observed(); record != nullptr) {
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) {
         record->calls[kCall_pthread_barrier_init]++;
         remember_init(barrier, CALLER);
     }
@@ -31,7 +31,7 @@ INTERPOSE(int, pthread_barrier_init,
 }
 
 INTERPOSE(int, pthread_barrier_destroy, (pthread_barrier_t * barrier)) {
-    if (ThreadRecord* record = observed(); record != nullptr) {
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) {
         record->calls[kCall_pthread_barrier_destroy]++;
         forget_init(barrier);
     }

@@ -13,7 +13,7 @@ namespace {
 
 template <class F>
 int wait_observed(Call call, const void* cond, const void* mutex, Site site, F real_wait) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return real_wait();
     record->calls[call]++;
     SignalWait wait(*record, {kObject_cond, call, cond, mutex, site, 0});
@@ -28,7 +28,7 @@ int wait_observed(Call call, const void* cond, const void* mutex, Site site, F r
 
 template <class F>
 int wake_observed(Call call, const void* cond, uint32_t count, Site site, F real_wake) {
-    if (ThreadRecord* record = observed(); record != nullptr) {
+    if (ThreadRecord* record = observed(site); record != nullptr) {
         record->calls[call]++;
         announce_wake(*record, {kObject_cond, call, cond, nullptr, site, 0}, count);
     }
@@ -38,14 +38,14 @@ int wake_observed(Call call, const void* cond, uint32_t count, Site site, F real
 constexpr uint32_t kAll = 0xffffffff;
 
 void note_created(const void* cond, Call call, Site site) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return;
     record->calls[call]++;
     remember_init(cond, site);
 }
 
-void note_destroyed(const void* cond, Call call) {
-    ThreadRecord* record = observed();
+void note_destroyed(const void* cond, Call call, Site site) {
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return;
     record->calls[call]++;
     forget_init(cond);
@@ -111,7 +111,7 @@ INTERPOSE(int, pthread_cond_init, (pthread_cond_t * cond, const pthread_condattr
 }
 
 INTERPOSE(int, pthread_cond_destroy, (pthread_cond_t * cond)) {
-    note_destroyed(cond, kCall_pthread_cond_destroy);
+    note_destroyed(cond, kCall_pthread_cond_destroy, CALLER);
     return real::pthread_cond_destroy(cond);
 }
 
@@ -122,6 +122,6 @@ INTERPOSE(int, cnd_init, (cnd_t * cond)) {
 }
 
 INTERPOSE(void, cnd_destroy, (cnd_t * cond)) {
-    note_destroyed(cond, kCall_cnd_destroy);
+    note_destroyed(cond, kCall_cnd_destroy, CALLER);
     real::cnd_destroy(cond);
 }

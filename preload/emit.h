@@ -20,7 +20,8 @@ inline bool is_full() { return config.level == Level::kFull && is_tracing(); }
 // EMIT(record, lock_wait, .lock = ..., .site = ...): must run in an Inside scope.
 #define EMIT(record_, name_, ...)                                                                            \
     do {                                                                                                     \
-        if (const auto* table = latchkey::event_table.load(std::memory_order_acquire); table != nullptr) {   \
+        if (const auto* table = latchkey::event_table.load(std::memory_order_acquire); table != nullptr &&   \
+            !latchkey::self.is_ended) {                                                                      \
             const latchkey::events::name_ event{__VA_ARGS__};                                                \
             table->name_(&event);                                                                            \
             (record_)->counters[latchkey::k_events]++;                                                       \

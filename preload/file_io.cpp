@@ -105,7 +105,7 @@ constexpr bool is_lock_command(int command) {
 template <class F>
 int control(Call call, int fd, int command, Site site, F real_call) {
     if (is_lock_command(command)) return observe_io({call, IoGroup::kFileLock, fd, site}, real_call);
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[call]++;
+    if (ThreadRecord* record = observed(site); record != nullptr) record->calls[call]++;
     const int result = real_call();
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) forget_descriptor(result);
     return result;

@@ -63,7 +63,7 @@ using namespace latchkey;
 INTERPOSE(long, syscall, (long number, long a, long b, long c, long d, long e, long f)) {
     const Site site = CALLER;
     const Arguments s{number, a, b, c, d, e, f};
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return pass_on(s);
     const IoSite io{kCall_syscall, IoGroup::kAio, -1, site};
     switch (number) {

@@ -26,6 +26,7 @@ struct Self {
     uint32_t depth;        // > 0: inside our own code
     int32_t tid;
     bool is_quiet;         // a thread of the tracer: never observed
+    bool is_ended;         // its start routine is over: counted to the end, but the tracer has let it go
 };
 extern thread_local constinit Self self [[gnu::tls_model("initial-exec")]];
 
@@ -35,9 +36,26 @@ extern bool is_fast_allowed;
 // Slow part of observed(): gives the calling thread a record. Null: pass through.
 ThreadRecord* attach_thread();
 
+// Address ranges of the tracer's libraries; what they do is not the program's doing. None until the events library
+// is loaded. A call of theirs must also not emit: it may come with the tracer's own locks held.
+struct TracerCode {
+    static constexpr uint32_t kMost = 8;
+    std::atomic<uint32_t> count;
+    struct {
+        uint64_t begin, end;
+    } ranges[kMost];
+
+    bool contains(Site site) const {
+        for (uint32_t i = 0; i < count.load(std::memory_order_acquire); i++)
+            if (site >= ranges[i].begin && site < ranges[i].end) return true;
+        return false;
+    }
+};
+extern TracerCode tracer_code;
+
 // The gate: the calling thread's record, or null when the call must go straight to the real function.
-inline ThreadRecord* observed() {
-    if (self.depth != 0) [[unlikely]]
+inline ThreadRecord* observed(Site site) {
+    if (self.depth != 0 || tracer_code.contains(site)) [[unlikely]]
         return nullptr;
     if (self.record != nullptr) [[likely]]
         return self.record;

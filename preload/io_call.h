@@ -38,7 +38,7 @@ class IoCall {
 // Runs real_call with everything around it. For functions that return -1 and set errno.
 template <class F>
 auto observe_io(const IoSite& io, F real_call) -> decltype(real_call()) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(io.site);
     if (record == nullptr) return real_call();
     IoCall call(*record, io);
     const auto result = real_call();
@@ -49,7 +49,7 @@ auto observe_io(const IoSite& io, F real_call) -> decltype(real_call()) {
 // The same for functions that return an error number.
 template <class F>
 int observe_io_error(const IoSite& io, F real_call) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(io.site);
     if (record == nullptr) return real_call();
     IoCall call(*record, io);
     const int error = real_call();
@@ -60,7 +60,7 @@ int observe_io_error(const IoSite& io, F real_call) {
 // The same for functions that return minus the error number (libaio, liburing).
 template <class F>
 int observe_io_negative(const IoSite& io, F real_call) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(io.site);
     if (record == nullptr) return real_call();
     IoCall call(*record, io);
     const int result = real_call();

@@ -10,6 +10,9 @@
 #include "preload/thread.h"
 
 namespace latchkey {
+
+constinit TracerCode tracer_code{};
+
 namespace {
 
 constexpr uint32_t kMaxModules = 1024;
@@ -19,7 +22,6 @@ constexpr uint32_t kMaxHeaders = 16;
 struct Module {
     uint64_t base, begin, end;
     uint32_t header_count;
-    bool is_tracer;
     bool is_emitted;
     ElfW(Phdr) headers[kMaxHeaders];
     char path[256];
@@ -86,7 +88,6 @@ void fill(Module& module, const dl_phdr_info& info) {
     memcpy(module.headers, info.dlpi_phdr, module.header_count * sizeof *info.dlpi_phdr);
     const bool is_program = info.dlpi_name[0] == '\0';
     copy_text(module.path, is_program ? config.exe : info.dlpi_name);
-    module.is_tracer = strstr(module.path, "liblttng-ust") != nullptr || strstr(module.path, "liburcu") != nullptr;
     for (uint32_t i = 0; i < module.header_count; i++) {
         const ElfW(Phdr)& header = module.headers[i];
         if (header.p_type == PT_NOTE && module.build_id[0] == '\0') read_build_id(module, header);
@@ -102,6 +103,15 @@ int add_module(dl_phdr_info* info, size_t, void* argument) {
     if (snapshot.count == kMaxModules) return 1;
     if (strncmp(info->dlpi_name, "linux-vdso", 10) != 0) fill(snapshot.modules[snapshot.count++], *info);
     return 0;
+}
+
+// The tracer's libraries stay loaded, so ranges are only added. Under is_writing.
+void note_tracer(const Module& module) {
+    if (strstr(module.path, "liblttng-ust") == nullptr && strstr(module.path, "liburcu") == nullptr) return;
+    const uint32_t n = tracer_code.count.load(std::memory_order_relaxed);
+    if (n == TracerCode::kMost || tracer_code.contains(module.begin)) return;
+    tracer_code.ranges[n] = {module.begin, module.end};
+    tracer_code.count.store(n + 1, std::memory_order_release);
 }
 
 bool is_same(const Module& a, const Module& b) { return a.base == b.base && strcmp(a.path, b.path) == 0; }
@@ -140,6 +150,7 @@ void refresh_modules(ThreadRecord* record) {
     if (memory != MAP_FAILED) {
         auto* snapshot = static_cast<Snapshot*>(memory);
         real::dl_iterate_phdr(add_module, snapshot);
+        for (uint32_t i = 0; i < snapshot->count; i++) note_tracer(snapshot->modules[i]);
         Snapshot* before = current.load(std::memory_order_relaxed);
         if (record != nullptr && is_tracing()) emit_changes(*record, before, *snapshot);
         current.store(snapshot, std::memory_order_seq_cst);
@@ -163,16 +174,6 @@ void forget_modules() {
     for (uint32_t i = 0; snapshot != nullptr && i < snapshot->count; i++) snapshot->modules[i].is_emitted = false;
 }
 
-bool is_tracer_code(Site site) {
-    const Reader reader;
-    const Snapshot* snapshot = reader.get();
-    for (uint32_t i = 0; snapshot != nullptr && i < snapshot->count; i++) {
-        const Module& module = snapshot->modules[i];
-        if (module.is_tracer && site >= module.begin && site < module.end) return true;
-    }
-    return false;
-}
-
 }  // namespace latchkey
 
 using namespace latchkey;
@@ -183,8 +184,8 @@ using namespace latchkey;
 
 namespace {
 
-__attribute__((noinline)) void note_dlopen(Call call) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[call]++;
+__attribute__((noinline)) void note_dlopen(Call call, Site site) {
+    if (ThreadRecord* record = observed(site); record != nullptr) record->calls[call]++;
     is_stale.store(true, std::memory_order_relaxed);
 }
 
@@ -192,18 +193,18 @@ __attribute__((noinline)) void note_dlopen(Call call) {
 
 
 INTERPOSE(void*, dlopen, (const char* file, int mode)) {
-    note_dlopen(kCall_dlopen);
+    note_dlopen(kCall_dlopen, CALLER);
     return real::dlopen(file, mode);
 }
 
 INTERPOSE(void*, dlmopen, (long space, const char* file, int mode)) {
-    note_dlopen(kCall_dlmopen);
+    note_dlopen(kCall_dlmopen, CALLER);
     return real::dlmopen(space, file, mode);
 }
 
 INTERPOSE(int, dlclose, (void* handle)) {
     const int result = real::dlclose(handle);
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return result;
     record->calls[kCall_dlclose]++;
     const Inside inside;

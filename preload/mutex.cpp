@@ -84,19 +84,23 @@ int unlock_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site si
 }
 
 [[gnu::noinline]] int lock_slow(pthread_mutex_t* m, Site site) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return real::pthread_mutex_lock(m);
     return lock_observed(*record, m, kCall_pthread_mutex_lock, site, [&] { return real::pthread_mutex_lock(m); });
 }
 
 [[gnu::noinline]] int unlock_slow(pthread_mutex_t* m, Site site) {
-    ThreadRecord* record = observed();
-    if (record == nullptr) return real::pthread_mutex_unlock(m);
+    ThreadRecord* record = observed(site);
+    if (record == nullptr) {
+        // The tracer's own lock, taken on the fast path, which does not look at its caller.
+        if (self.record != nullptr && self.depth == 0) self.record->held.remove(m);
+        return real::pthread_mutex_unlock(m);
+    }
     return unlock_observed(*record, m, kCall_pthread_mutex_unlock, site);
 }
 
 void note_created(pthread_mutex_t* m, Call call, Site site) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return;
     record->calls[call]++;
     remember_init(m, site);
@@ -106,8 +110,8 @@ void note_created(pthread_mutex_t* m, Call call, Site site) {
          .kind = static_cast<uint16_t>(m->__data.__kind));
 }
 
-void note_destroyed(const void* m, Call call) {
-    ThreadRecord* record = observed();
+void note_destroyed(const void* m, Call call, Site site) {
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return;
     record->calls[call]++;
     forget_init(m);
@@ -159,7 +163,7 @@ INTERPOSE(int, pthread_mutex_unlock, (pthread_mutex_t * m)) {
 }
 
 INTERPOSE(int, pthread_mutex_trylock, (pthread_mutex_t * m)) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return real::pthread_mutex_trylock(m);
     return try_observed(*record, m, kCall_pthread_mutex_trylock, CALLER,
                         [&] { return real::pthread_mutex_trylock(m); });
@@ -167,7 +171,7 @@ INTERPOSE(int, pthread_mutex_trylock, (pthread_mutex_t * m)) {
 
 INTERPOSE(int, pthread_mutex_timedlock, (pthread_mutex_t * m, const timespec* deadline)) {
     const Site site = CALLER;
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return real::pthread_mutex_timedlock(m, deadline);
     return lock_observed(*record, m, kCall_pthread_mutex_timedlock, site,
                          [&] { return real::pthread_mutex_timedlock(m, deadline); });
@@ -175,7 +179,7 @@ INTERPOSE(int, pthread_mutex_timedlock, (pthread_mutex_t * m, const timespec* de
 
 INTERPOSE(int, pthread_mutex_clocklock, (pthread_mutex_t * m, clockid_t clock, const timespec* deadline)) {
     const Site site = CALLER;
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     // An unknown clock is EINVAL even when the mutex is free.
     if (record == nullptr || (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC))
         return real::pthread_mutex_clocklock(m, clock, deadline);
@@ -191,12 +195,12 @@ INTERPOSE(int, pthread_mutex_init, (pthread_mutex_t * m, const pthread_mutexattr
 
 INTERPOSE(int, pthread_mutex_destroy, (pthread_mutex_t * m)) {
     const int result = real::pthread_mutex_destroy(m);
-    if (result == 0) note_destroyed(m, kCall_pthread_mutex_destroy);
+    if (result == 0) note_destroyed(m, kCall_pthread_mutex_destroy, CALLER);
     return result;
 }
 
 INTERPOSE(int, pthread_mutex_consistent, (pthread_mutex_t * m)) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_pthread_mutex_consistent]++;
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_pthread_mutex_consistent]++;
     return real::pthread_mutex_consistent(m);
 }
 
@@ -208,19 +212,19 @@ INTERPOSE(int, mtx_init, (mtx_t * m, int type)) {
 
 INTERPOSE(void, mtx_destroy, (mtx_t * m)) {
     real::mtx_destroy(m);
-    note_destroyed(m, kCall_mtx_destroy);
+    note_destroyed(m, kCall_mtx_destroy, CALLER);
 }
 
 INTERPOSE(int, mtx_lock, (mtx_t * m)) {
     const Site site = CALLER;
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return real::mtx_lock(m);
     return as_c11(lock_observed(*record, as_mutex(m), kCall_mtx_lock, site,
                                 [&] { return real::pthread_mutex_lock(as_mutex(m)); }));
 }
 
 INTERPOSE(int, mtx_trylock, (mtx_t * m)) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return real::mtx_trylock(m);
     return as_c11(try_observed(*record, as_mutex(m), kCall_mtx_trylock, CALLER,
                                [&] { return real::pthread_mutex_trylock(as_mutex(m)); }));
@@ -228,14 +232,14 @@ INTERPOSE(int, mtx_trylock, (mtx_t * m)) {
 
 INTERPOSE(int, mtx_timedlock, (mtx_t* __restrict m, const timespec* __restrict deadline)) {
     const Site site = CALLER;
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return real::mtx_timedlock(m, deadline);
     return as_c11(lock_observed(*record, as_mutex(m), kCall_mtx_timedlock, site,
                                 [&] { return real::pthread_mutex_timedlock(as_mutex(m), deadline); }));
 }
 
 INTERPOSE(int, mtx_unlock, (mtx_t * m)) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return real::mtx_unlock(m);
     return as_c11(unlock_observed(*record, as_mutex(m), kCall_mtx_unlock, CALLER));
 }

@@ -11,7 +11,7 @@ namespace {
 
 template <class F>
 int open_observed(Call call, Site site, F real_open) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) {
         const int fd = real_open();
         forget_descriptor(fd);
@@ -52,7 +52,7 @@ INTERPOSE(int, close, (int fd)) {
 }
 
 INTERPOSE(int, fclose, (FILE * stream)) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_fclose]++;
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_fclose]++;
     forget_descriptor(fileno(stream));
     return real::fclose(stream);
 }
@@ -78,7 +78,7 @@ void close_each(unsigned first, unsigned last) {
 }  // namespace
 
 INTERPOSE(int, close_range, (unsigned first, unsigned last, int flags)) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_close_range]++;
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_close_range]++;
     if ((flags & kCloexecFlag) == 0) forget_descriptors(first, last);
     if (!is_tracer_loaded() || first > last || flags != 0) return real::close_range(first, last, flags);
     close_each(first, last);
@@ -86,7 +86,7 @@ INTERPOSE(int, close_range, (unsigned first, unsigned last, int flags)) {
 }
 
 INTERPOSE(void, closefrom, (int first)) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_closefrom]++;
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_closefrom]++;
     const unsigned from = first > 0 ? static_cast<unsigned>(first) : 0;
     forget_descriptors(from, ~0u);
     if (is_tracer_loaded()) close_each(from, ~0u);

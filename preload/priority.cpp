@@ -19,7 +19,7 @@ namespace {
 template <class F>
 int set_observed(Call call, int64_t target, int32_t value, Site site, F real_call) {
     const int result = real_call();
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return result;
     record->calls[call]++;
     note_priority(*record, call, target, value, result == -1 ? errno : result, site);
@@ -37,7 +37,7 @@ INTERPOSE(int, setpriority, (__priority_which_t which, id_t who, int value)) {
 
 INTERPOSE(int, nice, (int increment)) {
     const int result = real::nice(increment);  // the new value, which may be -1
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return result;
     record->calls[kCall_nice]++;
     note_priority(*record, kCall_nice, 0, result, 0, CALLER);

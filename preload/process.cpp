@@ -193,7 +193,7 @@ INTERPOSE(int, __libc_start_main,
 }
 
 INTERPOSE(pid_t, fork, ()) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_fork]++;
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_fork]++;
     const pid_t child = real::fork();
     if (child == 0) restart_tracing_in_child();
     return child;
@@ -201,14 +201,14 @@ INTERPOSE(pid_t, fork, ()) {
 
 // glibc's _Fork runs no fork handlers; it is async-signal-safe, and so is what we do in the child.
 INTERPOSE(pid_t, _Fork, ()) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall__Fork]++;
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall__Fork]++;
     const pid_t child = real::_Fork();
     if (child == 0) on_fork_child();
     return child;
 }
 
 INTERPOSE(int, daemon, (int keeps_directory, int keeps_stdio)) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_daemon]++;
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_daemon]++;
     const int result = real::daemon(keeps_directory, keeps_stdio);
     if (result == 0) restart_tracing_in_child();
     return result;

@@ -16,7 +16,7 @@ Waited waited_rwlock(Object object, const void* lock, Call call, Site site) {
 
 template <class F>
 int lock_observed(Object object, pthread_rwlock_t* lock, Call call, Site site, F blocking) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return blocking();
     record->calls[call]++;
     const Waited waited = waited_rwlock(object, lock, call, site);
@@ -37,7 +37,7 @@ int lock_observed(Object object, pthread_rwlock_t* lock, Call call, Site site, F
 
 template <class F>
 int try_observed(Object object, pthread_rwlock_t* lock, Call call, Site site, F trying) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     const int result = trying();
     if (record == nullptr) return result;
     record->calls[call]++;
@@ -104,7 +104,7 @@ INTERPOSE(int, pthread_rwlock_trywrlock, (pthread_rwlock_t * lock)) {
 
 INTERPOSE(int, pthread_rwlock_unlock, (pthread_rwlock_t * lock)) {
     const Site site = CALLER;
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return real::pthread_rwlock_unlock(lock);
     record->calls[kCall_pthread_rwlock_unlock]++;
     const bool is_writer = __atomic_load_n(&lock->__data.__cur_writer, __ATOMIC_RELAXED) == self.tid;
@@ -118,7 +118,7 @@ INTERPOSE(int, pthread_rwlock_unlock, (pthread_rwlock_t * lock)) {
 
 INTERPOSE(int, pthread_rwlock_init, (pthread_rwlock_t * lock, const pthread_rwlockattr_t* attributes)) {
     const int result = real::pthread_rwlock_init(lock, attributes);
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr || result != 0) return result;
     record->calls[kCall_pthread_rwlock_init]++;
     remember_init(lock, CALLER);
@@ -127,7 +127,7 @@ INTERPOSE(int, pthread_rwlock_init, (pthread_rwlock_t * lock, const pthread_rwlo
 
 INTERPOSE(int, pthread_rwlock_destroy, (pthread_rwlock_t * lock)) {
     const int result = real::pthread_rwlock_destroy(lock);
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return result;
     record->calls[kCall_pthread_rwlock_destroy]++;
     forget_init(lock);

@@ -17,7 +17,7 @@ uint32_t blocked_on(const sem_t* sem) {
 // sem_wait and its kin are cancellation points even when they do not block, so that comes first.
 template <class F>
 int wait_observed(sem_t* sem, Call call, Site site, F real_wait) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return real_wait();
     record->calls[call]++;
     pthread_testcancel();
@@ -59,7 +59,7 @@ INTERPOSE(int, sem_clockwait, (sem_t* __restrict sem, clockid_t clock, const tim
 
 INTERPOSE(int, sem_trywait, (sem_t * sem)) {
     const int result = real::sem_trywait(sem);
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return result;
     record->calls[kCall_sem_trywait]++;
     note_acquired(*record, {kObject_semaphore, kCall_sem_trywait, sem, nullptr, CALLER, 0}, result == 0 ? 0 : errno);
@@ -67,7 +67,7 @@ INTERPOSE(int, sem_trywait, (sem_t * sem)) {
 }
 
 INTERPOSE(int, sem_post, (sem_t * sem)) {
-    if (ThreadRecord* record = observed(); record != nullptr) {
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) {
         record->calls[kCall_sem_post]++;
         announce_wake(*record, {kObject_semaphore, kCall_sem_post, sem, nullptr, CALLER, 0}, 1, blocked_on(sem));
     }
@@ -76,7 +76,7 @@ INTERPOSE(int, sem_post, (sem_t * sem)) {
 
 INTERPOSE(int, sem_init, (sem_t * sem, int is_shared, unsigned value)) {
     const int result = real::sem_init(sem, is_shared, value);
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr || result != 0) return result;
     record->calls[kCall_sem_init]++;
     remember_init(sem, CALLER);
@@ -84,7 +84,7 @@ INTERPOSE(int, sem_init, (sem_t * sem, int is_shared, unsigned value)) {
 }
 
 INTERPOSE(int, sem_destroy, (sem_t * sem)) {
-    if (ThreadRecord* record = observed(); record != nullptr) {
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) {
         record->calls[kCall_sem_destroy]++;
         forget_init(sem);
     }

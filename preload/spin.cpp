@@ -12,15 +12,15 @@ namespace {
 
 const void* address_of(pthread_spinlock_t* lock) { return const_cast<const int*>(lock); }
 
-void count_call(Call call) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[call]++;
+void count_call(Call call, Site site) {
+    if (ThreadRecord* record = observed(site); record != nullptr) record->calls[call]++;
 }
 
 }  // namespace
 
 INTERPOSE(int, pthread_spin_lock, (pthread_spinlock_t * lock)) {
     const Site site = CALLER;
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return real::pthread_spin_lock(lock);
     record->calls[kCall_pthread_spin_lock]++;
     const Waited waited{kObject_spin, kCall_pthread_spin_lock, address_of(lock), nullptr, site, 0};
@@ -38,7 +38,7 @@ INTERPOSE(int, pthread_spin_lock, (pthread_spinlock_t * lock)) {
 
 INTERPOSE(int, pthread_spin_trylock, (pthread_spinlock_t * lock)) {
     const int result = real::pthread_spin_trylock(lock);
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return result;
     record->calls[kCall_pthread_spin_trylock]++;
     if (result == 0) record->held.push(address_of(lock), CALLER);
@@ -47,7 +47,7 @@ INTERPOSE(int, pthread_spin_trylock, (pthread_spinlock_t * lock)) {
 }
 
 INTERPOSE(int, pthread_spin_unlock, (pthread_spinlock_t * lock)) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return real::pthread_spin_unlock(lock);
     record->calls[kCall_pthread_spin_unlock]++;
     Release release(*record, {kObject_spin, kCall_pthread_spin_unlock, address_of(lock), nullptr, CALLER, 0});
@@ -57,13 +57,13 @@ INTERPOSE(int, pthread_spin_unlock, (pthread_spinlock_t * lock)) {
 }
 
 INTERPOSE(int, pthread_spin_init, (pthread_spinlock_t * lock, int is_shared)) {
-    count_call(kCall_pthread_spin_init);
+    count_call(kCall_pthread_spin_init, CALLER);
     remember_init(address_of(lock), CALLER);
     return real::pthread_spin_init(lock, is_shared);
 }
 
 INTERPOSE(int, pthread_spin_destroy, (pthread_spinlock_t * lock)) {
-    count_call(kCall_pthread_spin_destroy);
+    count_call(kCall_pthread_spin_destroy, CALLER);
     forget_init(address_of(lock));
     return real::pthread_spin_destroy(lock);
 }

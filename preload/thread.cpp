@@ -118,6 +118,7 @@ void end_thread(void* argument) {
     record.cpu_ns = static_cast<uint64_t>(cpu.tv_sec) * 1000000000u + static_cast<uint64_t>(cpu.tv_nsec);
     record.end_ns = now_ns();
     EMIT(&record, thread_exited, .tid = record.tid, .cpu_ns = record.cpu_ns);
+    self.is_ended = true;
     record.state.store(kThreadExited, std::memory_order_release);
 }
 
@@ -215,7 +216,7 @@ void note_name(ThreadRecord& caller, uint32_t tid, const char* name) {
 
 template <class F>
 int join(Call call, pthread_t thread, Site site, F real_call) {
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return real_call();
     record->calls[call]++;
     const uint32_t joined = tid_of(thread);
@@ -284,9 +285,9 @@ using namespace latchkey;
 INTERPOSE(int, pthread_create,
           (pthread_t * thread, const pthread_attr_t* attributes, void* (*start)(void*), void* argument)) {
     const Site site = CALLER;
-    if (self.depth != 0 || self.is_quiet || is_tracer_code(site))
+    if (self.depth != 0 || self.is_quiet || tracer_code.contains(site))
         return create_quiet(thread, attributes, start, argument);
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return real::pthread_create(thread, attributes, start, argument);
     record->calls[kCall_pthread_create]++;
     ThreadRecord* created = announce_thread(*record, reinterpret_cast<uint64_t>(start), argument, site,
@@ -298,7 +299,7 @@ INTERPOSE(int, pthread_create,
 }
 
 INTERPOSE(void, pthread_exit, (void* result)) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_pthread_exit]++;
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_pthread_exit]++;
     real::pthread_exit(result);
     __builtin_unreachable();
 }
@@ -318,18 +319,18 @@ INTERPOSE(int, pthread_clockjoin_np, (pthread_t thread, void** result, clockid_t
 }
 
 INTERPOSE(int, pthread_tryjoin_np, (pthread_t thread, void** result)) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_pthread_tryjoin_np]++;
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_pthread_tryjoin_np]++;
     return real::pthread_tryjoin_np(thread, result);
 }
 
 INTERPOSE(int, pthread_detach, (pthread_t thread)) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_pthread_detach]++;
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_pthread_detach]++;
     return real::pthread_detach(thread);
 }
 
 INTERPOSE(int, pthread_setname_np, (pthread_t thread, const char* name)) {
     const int result = real::pthread_setname_np(thread, name);
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return result;
     record->calls[kCall_pthread_setname_np]++;
     if (result == 0) note_name(*record, tid_of(thread), name);
@@ -338,7 +339,7 @@ INTERPOSE(int, pthread_setname_np, (pthread_t thread, const char* name)) {
 
 INTERPOSE(int, prctl, (int option, long a, long b, long c, long d)) {
     const int result = real::prctl(option, a, b, c, d);
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return result;
     record->calls[kCall_prctl]++;
     if (option == PR_SET_NAME && result == 0) note_name(*record, record->tid, reinterpret_cast<const char*>(a));
@@ -348,7 +349,7 @@ INTERPOSE(int, prctl, (int option, long a, long b, long c, long d)) {
 // glibc's thrd_create calls its internal pthread_create, so the thread comes through here only.
 INTERPOSE(int, thrd_create, (thrd_t * thread, thrd_start_t start, void* argument)) {
     const Site site = CALLER;
-    ThreadRecord* record = observed();
+    ThreadRecord* record = observed(site);
     if (record == nullptr) return real::thrd_create(thread, start, argument);
     record->calls[kCall_thrd_create]++;
     ThreadRecord* created = announce_thread(*record, reinterpret_cast<uint64_t>(start), argument, site, false);
@@ -359,7 +360,7 @@ INTERPOSE(int, thrd_create, (thrd_t * thread, thrd_start_t start, void* argument
 }
 
 INTERPOSE(void, thrd_exit, (int result)) {
-    if (ThreadRecord* record = observed(); record != nullptr) record->calls[kCall_thrd_exit]++;
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_thrd_exit]++;
     real::thrd_exit(result);
     __builtin_unreachable();
 }

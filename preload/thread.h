@@ -24,7 +24,4 @@ void announce_main_thread();
 // thread held; it still does.
 void reset_threads_in_child(const HeldLocks& held);
 
-// The creating code belongs to the tracer: its threads are not the program's.
-bool is_tracer_code(Site site);
-
 }  // namespace latchkey
