@@ -43,6 +43,7 @@ class ServerCase(SubjectCase):
         """As recorded(), at level counters and with strace between; the server is stopped by its own pid."""
         return self.running([*self.prefix(name, "counters", "--quiet"), *truth.strace(log)])
 
-    def only_recording(self, exe: str, result: Result) -> None:
+    def only_recording(self, result: Result) -> None:
         """The run holds the server and nothing of its load generator."""
-        self.assertEqual({Path(path).name for path in result.column("SELECT exe FROM processes")}, {exe})
+        executables = {Path(path).name for path in result.column("SELECT exe FROM processes")}
+        self.assertEqual(executables, {self.server.exe})

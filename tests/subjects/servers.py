@@ -22,7 +22,6 @@ POSTGRESQL_BIN = Path("/usr/lib/postgresql")
 class Server:
     """What all servers share. `dir` is the server's own, and short enough for a socket's path."""
 
-    name: str                   # of the executable
     stop_signal = signal.SIGTERM
     expected_status = 0         # of an orderly end by stop_signal
 
@@ -42,6 +41,11 @@ class Server:
 
     def argv(self) -> list[str]:
         raise NotImplementedError
+
+    @property
+    def exe(self) -> str:
+        """File name of the executable that runs; redis-server is a symbolic link."""
+        return Path(self.argv()[0]).resolve().name
 
     def is_ready(self) -> bool:
         raise NotImplementedError
@@ -75,7 +79,6 @@ class Server:
 
 
 class PostgreSql(Server):
-    name = "postgres"
     stop_signal = signal.SIGINT     # fast shutdown
 
     def create(self) -> None:
@@ -120,7 +123,6 @@ class PostgreSql(Server):
 
 
 class MariaDb(Server):
-    name = "mariadbd"
     tables, table_size = 4, 5000
 
     def create(self) -> None:
@@ -166,8 +168,6 @@ class MariaDb(Server):
 
 
 class Redis(Server):
-    name = "redis-server"
-
     def argv(self) -> list[str]:
         return ["/usr/bin/redis-server", "--port", "0", "--unixsocket", str(self._socket),
                 "--dir", str(self.dir), "--io-threads", "2", "--io-threads-do-reads", "yes",
@@ -197,8 +197,6 @@ class Redis(Server):
 
 
 class Memcached(Server):
-    name = "memcached"
-
     def __init__(self, directory: Path):
         super().__init__(directory)
         with socket.socket() as probe:

@@ -8,7 +8,7 @@ from case import SubjectCase
 from result import Result
 
 SMALL_BUFFER = {"WBUF": str(1 << 20)}
-STDIO = (r"/LOG$", r"/LOG\.old")    # its text log
+STDIO = (r"^(write|fcntl) .*/LOG$", *truth.STDOUT)
 
 
 class LevelDb(SubjectCase):

@@ -52,7 +52,8 @@ class Lmdb(SubjectCase):
         argv = [*truth.strace(self.dir / "log"), *self.argv("data", sync="1")]
         finished, result = self.record("run", argv, {"PROCS": "2", "OPS": "300"}, "counters")
         self.assertEqual(finished.status, 0, finished.err)
-        truth.check_strace(self, result, self.dir / "log", "driver-lmdb", ("pwrite64", "fdatasync"))
+        truth.check_strace(self, result, self.dir / "log", "driver-lmdb", ("pwrite64", "fdatasync"),
+                           truth.STDOUT)
 
     def test_full_level(self) -> None:
         finished, result = self.record("run", self.argv("data"), {"PROCS": "2", "OPS": "2000"}, "full")

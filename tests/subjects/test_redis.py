@@ -9,6 +9,7 @@ from result import Result
 from servercase import ServerCase
 from servers import Redis
 
+STDIO = (r"^read /(dev/urandom|proc/sys/net|sys/kernel)", r"^write .*/(server\.log|temp-rewriteaof-.*)$")
 COMMANDS = "".join(f"SET key:{n} value:{n * n}\nRPUSH list:{n % 10} {n}\nHSET hash:{n % 7} f{n} {n}\n"
                    for n in range(1000))
 
@@ -44,7 +45,7 @@ class RedisCase(ServerCase):
         with self.running():
             self.assertEqual(self.server.cli("DEBUG", "DIGEST"), saved)
         result = self.result("run")
-        self.only_recording("redis-server", result)
+        self.only_recording(result)
         self.check_threads(result)
         self.check_child(result)
 
@@ -55,7 +56,7 @@ class RedisCase(ServerCase):
         self.assertGreater(result.calls("pthread_mutex_lock", "pthread_mutex_trylock"), 0, "jemalloc's")
 
     def check_child(self, result: Result) -> None:
-        processes = result.processes("redis-server")
+        processes = result.processes(self.server.exe)
         children = [process for process in processes if process["ppid"] == processes[0]["pid"]]
         self.assertEqual(len(processes), 1 + len(children))
         self.assertTrue(children)
@@ -64,8 +65,8 @@ class RedisCase(ServerCase):
     def test_strace(self) -> None:
         with self.straced("run", self.dir / "log"):
             self.fixed_commands()
-        truth.check_strace(self, self.result("run"), self.dir / "log", "redis-server",
-                           ("read", "write", "epoll_wait"))
+        truth.check_strace(self, self.result("run"), self.dir / "log", self.server.exe,
+                           ("read", "write", "epoll_wait"), STDIO)
 
     def test_full_level(self) -> None:
         with self.recorded("run", "full"):

@@ -64,7 +64,8 @@ class Sqlite(SubjectCase):
         argv = [*truth.strace(self.dir / "log"), *self.argv("data")]
         finished, result = self.record("run", argv, env, "counters")
         self.assertEqual(finished.status, 0, finished.err)
-        truth.check_strace(self, result, self.dir / "log", "driver-sqlite", ("fcntl", "pread64", "pwrite64"))
+        truth.check_strace(self, result, self.dir / "log", "driver-sqlite", ("fcntl", "pread64", "pwrite64"),
+                           truth.STDOUT)
 
     def test_full_level(self) -> None:
         finished, result = self.record("run", self.argv("data"), {"PROCS": "2", "OPS": "400"}, "full")

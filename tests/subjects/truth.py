@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three witnesses against Latchkey's figures: strace, its own counters, and babeltrace2.
 
-strace sees every system call, an interposer every call through the PLT. What only strace can see is left
-out, by the path of the descriptor, because it happens inside libc:
+strace sees every system call, an interposer every call through the PLT. What only strace can see, because
+it happens inside libc, is left out by call and path:
   - the loader reads the head of each library;
-  - stdio reads and writes (stdout, an engine's text log, what libc looks up in /etc, /proc and /sys);
-  - the preload library itself makes and sizes the counters file with system calls of its own.
+  - libc looks something up: the number of CPUs, a stack's bounds, the time zone, the names of hosts;
+  - stdio reads and writes: stdout, an engine's text log, configuration (each subject's own list);
+  - the preload library makes its counters file with system calls of its own.
 Not compared: open and close (libc does them inside fopen, opendir and the loader), futex (inside every
 contended lock), and mapped memory, which no call hook and no strace can see.
 A call that a signal interrupts and the kernel starts anew is two lines of strace and one call: only
@@ -50,21 +51,25 @@ SYSCALLS: dict[str, tuple[str, ...]] = {
     "sched_yield": ("sched_yield", "thrd_yield"),
 }
 
-_INSIDE_LIBC = r"\.so(\.[0-9.]+)?$|^/(etc|proc|sys)/|/counters/[0-9.]+$|^/usr/(lib|share)/"
+# Patterns of "CALL PATH".
+_INSIDE_LIBC = (r"^p?read(64)? .*\.so[.0-9]*$", r"/counters/[0-9.]+$", r"^write /proc/[0-9]+/task/[0-9]+/comm$",
+                r"^read /proc/([0-9]+/maps|meminfo|sys/vm/overcommit_memory)$", r"^read /sys/devices/system/",
+                r"^read /usr/share/zoneinfo/", r"^read /etc/", r"^\w+ NETLINK")
+STDOUT = (r"^write pipe:",)
 _CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
 _RESUMED = re.compile(r"^(\d+) +<\.\.\. (\w+) resumed>(.*)$")
-_PATH = re.compile(r"^\d+<([^>]*)>")
+_PATH = re.compile(r"^\d+<((?:->|[^>])*)>")
 
 
 def strace(log: Path) -> list[str]:
     """The words before a program that make strace write all calls of SYSCALLS to `log`."""
-    return ["strace", "-f", "-qq", "--seccomp-bpf", "-y", "-s", "0", "-e", "signal=none",
+    return ["strace", "-f", "-qq", "--seccomp-bpf", "-yy", "-s", "0", "-e", "signal=none",
             "-e", "trace=" + ",".join(SYSCALLS), "-o", str(log)]
 
 
-def count_syscalls(log: Path, ignored: Iterable[str] = ()) -> Counter[str]:
-    """Completed calls by name, without those on paths that match _INSIDE_LIBC or `ignored`."""
-    inside_libc = re.compile("|".join([_INSIDE_LIBC, *ignored]))
+def count_syscalls(log: Path, stdio: Iterable[str] = ()) -> Counter[str]:
+    """Completed calls by name, without those inside libc and those whose "CALL PATH" matches `stdio`."""
+    ignored = re.compile("|".join([*_INSIDE_LIBC, *stdio]))
     unfinished: dict[str, str] = {}
     counts: Counter[str] = Counter()
     with log.open(errors="replace") as lines:
@@ -81,16 +86,16 @@ def count_syscalls(log: Path, ignored: Iterable[str] = ()) -> Counter[str]:
                 continue
             path = _PATH.match(text)
             restarted = "= ? ERESTART" in text
-            if not restarted and not (path and inside_libc.search(path.group(1))):
+            if not restarted and not (path and ignored.search(f"{name} {path.group(1)}")):
                 counts[name] += 1
     return counts
 
 
 def check_strace(case: SubjectCase, result: Result, log: Path, exe: str, expected: Iterable[str],
-                 stdio: Iterable[str] = ()) -> None:
+                 stdio: Iterable[str]) -> None:
     """Fails unless strace and the counters of `exe` saw the same calls, some of each `expected` one.
 
-    stdio: patterns of the paths that the subject reads or writes through FILE*.
+    stdio: patterns of "CALL PATH", where the subject reads or writes through FILE*.
     """
     kernel = count_syscalls(log, stdio)
     ours = {name: result.calls(*functions, exe=exe) for name, functions in SYSCALLS.items()}
