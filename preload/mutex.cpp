@@ -5,6 +5,7 @@
 #include "preload/mutex.h"
 
 #include <gnu/libc-version.h>
+#include <linux/futex.h>
 #include <string.h>
 
 #include "preload/emit.h"
@@ -45,13 +46,25 @@ uint32_t owner_of(const pthread_mutex_t* m) {
     return static_cast<uint32_t>(__atomic_load_n(&m->__data.__owner, __ATOMIC_RELAXED));
 }
 
+constexpr int kRobust = 0x10;  // PTHREAD_MUTEX_ROBUST_NORMAL_NP: the flag in __kind
+
+// EBUSY when the mutex is held, else the result of taking it. A robust mutex is looked at first: glibc 2.36's trylock
+// leaves one that is not recoverable locked for good.
+template <class F>
+int take_if_free(pthread_mutex_t* m, F blocking) {
+    if ((m->__data.__kind & kRobust) == 0) return real::pthread_mutex_trylock(m);
+    const auto word = static_cast<uint32_t>(__atomic_load_n(&m->__data.__lock, __ATOMIC_RELAXED));
+    const bool is_held = (word & FUTEX_TID_MASK) != 0 && (word & FUTEX_OWNER_DIED) == 0;
+    return is_held ? EBUSY : blocking();
+}
+
 // Acquires without waiting if possible, else by blocking(), which is the real function. Not always the same as calling
 // it outright: a trylock succeeds or says EBUSY where a lock would go on to wait, or to EDEADLK.
 template <class F>
 int lock_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site site, F blocking) {
     record.calls[call]++;
     const Waited waited = waited_mutex(m, call, site);
-    int result = real::pthread_mutex_trylock(m);
+    int result = take_if_free(m, blocking);
     if (result == EBUSY) {
         LockWait wait(record, waited, owner_of(m));
         result = blocking();
@@ -110,10 +123,11 @@ void note_created(pthread_mutex_t* m, Call call, Site site) {
          .kind = static_cast<uint16_t>(m->__data.__kind));
 }
 
-void note_destroyed(const void* m, Call call, Site site) {
+void note_destroyed(const void* m, Call call, Site site, int result) {
     ThreadRecord* record = observed(site);
     if (record == nullptr) return;
     record->calls[call]++;
+    if (result != 0) return;
     forget_init(m);
     if (!is_full()) return;
     const Inside inside;
@@ -180,11 +194,12 @@ INTERPOSE(int, pthread_mutex_timedlock, (pthread_mutex_t * m, const timespec* de
 INTERPOSE(int, pthread_mutex_clocklock, (pthread_mutex_t * m, clockid_t clock, const timespec* deadline)) {
     const Site site = CALLER;
     ThreadRecord* record = observed(site);
+    const auto locking = [&] { return real::pthread_mutex_clocklock(m, clock, deadline); };
+    if (record == nullptr) return locking();
     // An unknown clock is EINVAL even when the mutex is free.
-    if (record == nullptr || (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC))
-        return real::pthread_mutex_clocklock(m, clock, deadline);
-    return lock_observed(*record, m, kCall_pthread_mutex_clocklock, site,
-                         [&] { return real::pthread_mutex_clocklock(m, clock, deadline); });
+    return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC
+               ? lock_observed(*record, m, kCall_pthread_mutex_clocklock, site, locking)
+               : try_observed(*record, m, kCall_pthread_mutex_clocklock, site, locking);
 }
 
 INTERPOSE(int, pthread_mutex_init, (pthread_mutex_t * m, const pthread_mutexattr_t* attributes)) {
@@ -195,7 +210,7 @@ INTERPOSE(int, pthread_mutex_init, (pthread_mutex_t * m, const pthread_mutexattr
 
 INTERPOSE(int, pthread_mutex_destroy, (pthread_mutex_t * m)) {
     const int result = real::pthread_mutex_destroy(m);
-    if (result == 0) note_destroyed(m, kCall_pthread_mutex_destroy, CALLER);
+    note_destroyed(m, kCall_pthread_mutex_destroy, CALLER, result);
     return result;
 }
 
@@ -212,7 +227,7 @@ INTERPOSE(int, mtx_init, (mtx_t * m, int type)) {
 
 INTERPOSE(void, mtx_destroy, (mtx_t * m)) {
     real::mtx_destroy(m);
-    note_destroyed(m, kCall_mtx_destroy, CALLER);
+    note_destroyed(m, kCall_mtx_destroy, CALLER, 0);
 }
 
 INTERPOSE(int, mtx_lock, (mtx_t * m)) {

@@ -17,8 +17,6 @@ OBSERVED(kRecv, ssize_t, recvfrom,
          (int fd, void* __restrict to, size_t n, int flags, sockaddr* __restrict from, socklen_t* __restrict size),
          (fd, to, n, flags, from, size))
 OBSERVED(kRecv, ssize_t, recvmsg, (int fd, msghdr* message, int flags), (fd, message, flags))
-OBSERVED(kRecv, int, recvmmsg, (int fd, mmsghdr* messages, unsigned n, int flags, timespec* timeout),
-         (fd, messages, n, flags, timeout))
 OBSERVED(kRecv, ssize_t, __recv_chk, (int fd, void* to, size_t n, size_t size, int flags), (fd, to, n, size, flags))
 OBSERVED(kRecv, ssize_t, __recvfrom_chk,
          (int fd, void* to, size_t n, size_t size, int flags, void* from, void* from_size),
@@ -28,8 +26,34 @@ OBSERVED(kSend, ssize_t, sendto,
          (int fd, const void* from, size_t n, int flags, const sockaddr* to, socklen_t size),
          (fd, from, n, flags, to, size))
 OBSERVED(kSend, ssize_t, sendmsg, (int fd, const msghdr* message, int flags), (fd, message, flags))
-OBSERVED(kSend, int, sendmmsg, (int fd, mmsghdr* messages, unsigned n, int flags), (fd, messages, n, flags))
 OBSERVED(kSend, int, connect, (int fd, const sockaddr* to, socklen_t size), (fd, to, size))
+
+// Several messages in one call: their bytes are what counts.
+namespace {
+
+template <class F>
+int messages_observed(const IoSite& io, const mmsghdr* messages, F real_call) {
+    ThreadRecord* record = observed(io.site);
+    if (record == nullptr) return real_call();
+    IoCall call(*record, io);
+    const int done = real_call();
+    int64_t bytes = done < 0 ? -errno : 0;
+    for (int i = 0; i < done; i++) bytes += messages[i].msg_len;
+    call.end(bytes);
+    return done;
+}
+
+}  // namespace
+
+INTERPOSE(int, recvmmsg, (int fd, mmsghdr* messages, unsigned n, int flags, timespec* timeout)) {
+    return messages_observed({kCall_recvmmsg, IoGroup::kRecv, fd, CALLER}, messages,
+                             [&] { return real::recvmmsg(fd, messages, n, flags, timeout); });
+}
+
+INTERPOSE(int, sendmmsg, (int fd, mmsghdr* messages, unsigned n, int flags)) {
+    return messages_observed({kCall_sendmmsg, IoGroup::kSend, fd, CALLER}, messages,
+                             [&] { return real::sendmmsg(fd, messages, n, flags); });
+}
 
 // A connection's descriptor is new; a wait for connections is a wait for work, so accept counts without the listener's
 // descriptor as a file.

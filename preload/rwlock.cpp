@@ -48,9 +48,13 @@ int try_observed(Object object, pthread_rwlock_t* lock, Call call, Site site, F 
 }
 
 // Deadlines and clocks are checked by glibc before anything else; a bad one must fail even when the lock is free.
-bool is_valid(clockid_t clock, const timespec* deadline) {
-    return (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC) && deadline->tv_nsec >= 0 &&
-           deadline->tv_nsec < 1000000000;
+template <class F>
+int lock_until(Object object, pthread_rwlock_t* lock, Call call, Site site, clockid_t clock, const timespec* deadline,
+               F blocking) {
+    const bool is_valid = (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC) && deadline->tv_nsec >= 0 &&
+                          deadline->tv_nsec < 1000000000;
+    return is_valid ? lock_observed(object, lock, call, site, blocking)
+                    : try_observed(object, lock, call, site, blocking);
 }
 
 }  // namespace
@@ -69,27 +73,23 @@ INTERPOSE(int, pthread_rwlock_wrlock, (pthread_rwlock_t * lock)) {
 }
 
 INTERPOSE(int, pthread_rwlock_timedrdlock, (pthread_rwlock_t * lock, const timespec* deadline)) {
-    if (!is_valid(CLOCK_REALTIME, deadline)) return real::pthread_rwlock_timedrdlock(lock, deadline);
-    return lock_observed(kObject_rwlock_read, lock, kCall_pthread_rwlock_timedrdlock, CALLER,
-                         [&] { return real::pthread_rwlock_timedrdlock(lock, deadline); });
+    return lock_until(kObject_rwlock_read, lock, kCall_pthread_rwlock_timedrdlock, CALLER, CLOCK_REALTIME, deadline,
+                      [&] { return real::pthread_rwlock_timedrdlock(lock, deadline); });
 }
 
 INTERPOSE(int, pthread_rwlock_timedwrlock, (pthread_rwlock_t * lock, const timespec* deadline)) {
-    if (!is_valid(CLOCK_REALTIME, deadline)) return real::pthread_rwlock_timedwrlock(lock, deadline);
-    return lock_observed(kObject_rwlock_write, lock, kCall_pthread_rwlock_timedwrlock, CALLER,
-                         [&] { return real::pthread_rwlock_timedwrlock(lock, deadline); });
+    return lock_until(kObject_rwlock_write, lock, kCall_pthread_rwlock_timedwrlock, CALLER, CLOCK_REALTIME, deadline,
+                      [&] { return real::pthread_rwlock_timedwrlock(lock, deadline); });
 }
 
 INTERPOSE(int, pthread_rwlock_clockrdlock, (pthread_rwlock_t * lock, clockid_t clock, const timespec* deadline)) {
-    if (!is_valid(clock, deadline)) return real::pthread_rwlock_clockrdlock(lock, clock, deadline);
-    return lock_observed(kObject_rwlock_read, lock, kCall_pthread_rwlock_clockrdlock, CALLER,
-                         [&] { return real::pthread_rwlock_clockrdlock(lock, clock, deadline); });
+    return lock_until(kObject_rwlock_read, lock, kCall_pthread_rwlock_clockrdlock, CALLER, clock, deadline,
+                      [&] { return real::pthread_rwlock_clockrdlock(lock, clock, deadline); });
 }
 
 INTERPOSE(int, pthread_rwlock_clockwrlock, (pthread_rwlock_t * lock, clockid_t clock, const timespec* deadline)) {
-    if (!is_valid(clock, deadline)) return real::pthread_rwlock_clockwrlock(lock, clock, deadline);
-    return lock_observed(kObject_rwlock_write, lock, kCall_pthread_rwlock_clockwrlock, CALLER,
-                         [&] { return real::pthread_rwlock_clockwrlock(lock, clock, deadline); });
+    return lock_until(kObject_rwlock_write, lock, kCall_pthread_rwlock_clockwrlock, CALLER, clock, deadline,
+                      [&] { return real::pthread_rwlock_clockwrlock(lock, clock, deadline); });
 }
 
 INTERPOSE(int, pthread_rwlock_tryrdlock, (pthread_rwlock_t * lock)) {

@@ -99,7 +99,7 @@ void LockWait::end(int result, bool acquired) {
     const uint64_t waited_ns = end_ns - begin_ns_;
     close_wait(record_);
     count_wait(record_, waited_.object, waited_ns, acquired);
-    if (acquired) record_.held.push(waited_.address, waited_.site, end_ns);
+    if (acquired) record_.held.push_timed(waited_.address, waited_.site, end_ns);
     if (!is_tracing() || !is_worth_an_event(waited_ns)) return;
     const Inside inside;
     keep_house(end_ns);
@@ -169,8 +169,9 @@ Release::Release(ThreadRecord& record, const Waited& waited)
 }
 
 void Release::undo() {
-    if (removed_.found) record_.held.push(waited_.address, removed_.site, removed_.acquired_ns);
-    else record_.counters[k_foreign_unlocks]--;
+    if (!removed_.found) record_.counters[k_foreign_unlocks]--;
+    else if (removed_.acquired_ns != 0) record_.held.push_timed(waited_.address, removed_.site, removed_.acquired_ns);
+    else record_.held.push(waited_.address, removed_.site);
 }
 
 void Release::end() {

@@ -20,29 +20,35 @@ namespace latchkey {
 
 struct HeldLock {
     std::atomic<uint64_t> lock;             // (o) address
-    std::atomic<uint64_t> site;             // (o) return address of the acquiring call
-    std::atomic<uint64_t> acquired_ns;      // (o) monotonic; 0: acquired without waiting, time not taken
+    std::atomic<uint64_t> site;             // (o) return address of the acquiring call, kTimed if acquired_ns holds
+    std::atomic<uint64_t> acquired_ns;      // (o) monotonic; not written when acquired without waiting
     std::atomic<uint64_t> waiter_since_ns;  // (a) when the first known waiter began to wait; 0: none
 };
 
 struct HeldLocks {
     static constexpr uint32_t kCapacity = 32;
+    static constexpr uint64_t kTimed = 1ull << 63;  // no user address has this bit; saves a store on the fast path
 
     std::atomic<uint32_t> count;
     std::atomic<uint32_t> forgotten;
     HeldLock entries[kCapacity];
 
-    // Owner only.
-    void push(const void* lock, uint64_t site, uint64_t acquired_ns = 0) {
+    // Owner only. Acquired without waiting: four stores, no clock.
+    void push(const void* lock, uint64_t site) {
         uint32_t n = count.load(std::memory_order_relaxed);
         if (n == kCapacity) [[unlikely]]
             n = forget_oldest();
         HeldLock& entry = entries[n];
         entry.waiter_since_ns.store(0, std::memory_order_relaxed);
-        entry.acquired_ns.store(acquired_ns, std::memory_order_relaxed);
         entry.site.store(site, std::memory_order_relaxed);
         entry.lock.store(reinterpret_cast<uint64_t>(lock), std::memory_order_relaxed);
         count.store(n + 1, std::memory_order_relaxed);
+    }
+
+    // Owner only. Acquired after a wait that ended at acquired_ns.
+    void push_timed(const void* lock, uint64_t site, uint64_t acquired_ns) {
+        push(lock, site | kTimed);
+        entries[count.load(std::memory_order_relaxed) - 1].acquired_ns.store(acquired_ns, std::memory_order_relaxed);
     }
 
     // Owner only: is `lock` the one acquired last?
@@ -58,7 +64,7 @@ struct HeldLocks {
     struct Removed {
         bool found;
         uint64_t site;
-        uint64_t acquired_ns;
+        uint64_t acquired_ns;  // 0: not known
         uint64_t waiter_since_ns;
     };
 
@@ -68,8 +74,10 @@ struct HeldLocks {
         for (uint32_t i = n; i-- > 0;) {
             HeldLock& entry = entries[i];
             if (entry.lock.load(std::memory_order_relaxed) != reinterpret_cast<uint64_t>(lock)) continue;
-            const Removed removed{true, entry.site.load(std::memory_order_relaxed),
-                                  entry.acquired_ns.load(std::memory_order_relaxed),
+            const uint64_t site = entry.site.load(std::memory_order_relaxed);
+            const bool is_timed = (site & kTimed) != 0;
+            const Removed removed{true, site & ~kTimed,
+                                  is_timed ? entry.acquired_ns.load(std::memory_order_relaxed) : 0,
                                   entry.waiter_since_ns.load(std::memory_order_relaxed)};
             close_gap(i, n);
             return removed;
@@ -86,7 +94,7 @@ struct HeldLocks {
             if (entry.lock.load(std::memory_order_relaxed) != reinterpret_cast<uint64_t>(lock)) continue;
             uint64_t none = 0;
             entry.waiter_since_ns.compare_exchange_strong(none, waiter_since_ns, std::memory_order_relaxed);
-            return entry.site.load(std::memory_order_relaxed);
+            return entry.site.load(std::memory_order_relaxed) & ~kTimed;
         }
         return 0;
     }
