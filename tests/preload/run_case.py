@@ -136,11 +136,12 @@ def mode_failures(case: case_file.Case, mode: str, setup: Setup, bare: Outcome) 
     with tempfile.TemporaryDirectory(prefix="latchkey-test-") as name:
         directory = Path(name)
         if mode in RECORD_MODES:
-            found = differences(case, bare, run_recorded(case, mode, setup, directory))
+            seen = run_recorded(case, mode, setup, directory)
             directory = directory / "run"
         else:
-            found = differences(case, bare, run_preloaded(case, mode, setup, directory))
-        if mode == "off":
+            seen = run_preloaded(case, mode, setup, directory)
+        found = differences(case, bare, seen)
+        if mode == "off" or seen.hung or seen.status != bare.status:
             return found
         try:
             found += case_file.counters_failures(case, counters_file.sums(directory))
