@@ -105,9 +105,13 @@ int add_module(dl_phdr_info* info, size_t, void* argument) {
     return 0;
 }
 
-// The tracer's libraries stay loaded, so ranges are only added. Under is_writing.
+// The libraries we work with: LTTng, and libunwind, which locks at each thread's end. They stay loaded, so ranges are
+// only added. Under is_writing.
 void note_tracer(const Module& module) {
-    if (strstr(module.path, "liblttng-ust") == nullptr && strstr(module.path, "liburcu") == nullptr) return;
+    constexpr const char* kNames[] = {"liblttng-ust", "liburcu", "libunwind.so"};
+    bool is_tracer = false;
+    for (const char* name : kNames) is_tracer |= strstr(module.path, name) != nullptr;
+    if (!is_tracer) return;
     const uint32_t n = tracer_code.count.load(std::memory_order_relaxed);
     if (n == TracerCode::kMost || tracer_code.contains(module.begin)) return;
     tracer_code.ranges[n] = {module.begin, module.end};

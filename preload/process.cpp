@@ -136,7 +136,6 @@ void on_fork_child() {
     if (!open_counters_file(config.directory)) return;
     fill_process_record();
     choose_mutex_path();
-    is_fast_allowed = config.level != Level::kFull && is_mutex_layout_known();
     pthread_atfork(nullptr, nullptr, on_fork_child);
     const Inside inside;
     refresh_modules(nullptr);
@@ -150,6 +149,8 @@ bool is_observing() { return observing; }
 void start_tracing() {
     if (!observing) return;
     const Inside inside;
+    // Not earlier: the fast path does not look at its caller, and the tracer's constructors have just locked a lot.
+    is_fast_allowed = config.level != Level::kFull && is_mutex_layout_known();
     copy_title();
     atexit(on_exit);
     load_events_library();

@@ -41,6 +41,13 @@ void count_wait(ThreadRecord& record, Object object, uint64_t ns, bool is_conten
     record.counters[sums.wait_ns] += ns;
 }
 
+// Level full owes an event for each lock call; those that the tracer cannot take are counted instead.
+bool is_untraced(ThreadRecord& record) {
+    if (is_tracing() && !self.is_ended) return false;
+    if (config.level == Level::kFull) record.counters[k_untraced_locks]++;
+    return true;
+}
+
 bool is_worth_an_event(uint64_t ns) { return config.level == Level::kFull || ns >= config.min_wait_ns; }
 
 void open_wait(ThreadRecord& record, const Waited& waited, uint32_t owner, uint64_t since_ns) {
@@ -100,7 +107,7 @@ void LockWait::end(int result, bool acquired) {
     close_wait(record_);
     count_wait(record_, waited_.object, waited_ns, acquired);
     if (acquired) record_.held.push_timed(waited_.address, waited_.site, end_ns);
-    if (!is_tracing() || !is_worth_an_event(waited_ns)) return;
+    if (is_untraced(record_) || !is_worth_an_event(waited_ns)) return;
     const Inside inside;
     keep_house(end_ns);
     EMIT(&record_, lock_wait, .lock = reinterpret_cast<uint64_t>(waited_.address), .site = waited_.site,
@@ -151,7 +158,7 @@ void announce_wake(ThreadRecord& record, const Waited& waited, uint32_t count, u
 }
 
 void note_acquired(ThreadRecord& record, const Waited& waited, int result) {
-    if (!is_full()) return;
+    if (config.level != Level::kFull || is_untraced(record)) return;
     const Inside inside;
     EMIT(&record, lock_acquired, .lock = reinterpret_cast<uint64_t>(waited.address), .site = waited.site,
          .object = static_cast<uint8_t>(waited.object), .result = static_cast<uint8_t>(result));
@@ -160,6 +167,7 @@ void note_acquired(ThreadRecord& record, const Waited& waited, int result) {
 Release::Release(ThreadRecord& record, const Waited& waited)
     : record_(record), waited_(waited), removed_(record.held.remove(waited.address)) {
     if (!removed_.found) record.counters[k_foreign_unlocks]++;
+    record.counters[k_held_overflow] += record.held.take_forgotten();
     if (removed_.waiter_since_ns != 0) release_ns_ = now_ns();
     if (release_ns_ == 0 && is_full()) {  // emitted before the release: its time stamp must not come after it
         const Inside inside;

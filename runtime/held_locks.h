@@ -99,7 +99,12 @@ struct HeldLocks {
         return 0;
     }
 
-    void clear() { count.store(0, std::memory_order_relaxed); }
+    // Owner only: how many entries were forgotten since the last call.
+    uint32_t take_forgotten() {
+        const uint32_t n = forgotten.load(std::memory_order_relaxed);
+        if (n != 0) forgotten.store(0, std::memory_order_relaxed);
+        return n;
+    }
 
   private:
     void close_gap(uint32_t i, uint32_t n) {
