@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latchkey_lib import lttng, namespace, options, paths, rundir, target
-from latchkey_lib.messages import Progress, UsageError, say
+from latchkey_lib.messages import LatchkeyError, Progress, UsageError, say
 from latchkey_lib.supervisor import Outcome, Supervisor
 
 _OWN_VARIABLES = ("LATCHKEY_BUILD", "LATCHKEY_TEST_LONG")  # of our scripts, not of the preload library
@@ -34,8 +34,16 @@ class Recording:
     interrupted: bool
 
 
+class InterruptedEarly(LatchkeyError):
+    """A signal came before the program was started."""
+
+    def __init__(self, text: str, signal: int) -> None:
+        super().__init__(text)
+        self.status = 128 + signal
+
+
 def record(order: Order) -> Recording:
-    """Runs the program under the preload library. Raises UsageError before the program starts only."""
+    """Runs the program under the preload library. Raises LatchkeyError before the program starts only."""
     umask = os.umask(0o077)
     if not order.command:
         raise UsageError("no program given; usage: latchkey record [options] -- PROGRAM [ARGUMENTS]")
@@ -47,10 +55,13 @@ def record(order: Order) -> Recording:
         if name not in _OWN_VARIABLES:
             say(f"{name}: no such option, ignored; latchkey record --help lists them")
     run = rundir.create(program, order.output)
-    with Supervisor(order.quiet) as supervisor:
-        with _tracing(order, run, traced) as session:
+    try:
+        with Supervisor(order.quiet) as supervisor, _tracing(order, run, traced) as session:
             environ = _environment(order, run, preload, session)
             return _run(order, run, program, environ, umask, supervisor, session)
+    except LatchkeyError:
+        shutil.rmtree(run, ignore_errors=True)  # nothing ran, so there is nothing in it
+        raise
 
 
 def _run(
@@ -69,7 +80,7 @@ def _run(
     except OSError as error:
         raise UsageError(f"{run}: {error.strerror}; choose another place with --output") from None
     if signal := supervisor.interrupted():
-        return Recording(run, Outcome(signal=signal), interrupted=True)
+        raise InterruptedEarly(f"signal {signal} before the program started; nothing was recorded", signal)
     outcome = supervisor.run(
         program, order.command, environ, umask, session.owns if session else lambda pid: False
     )
@@ -98,20 +109,16 @@ def _run(
 
 @contextmanager
 def _tracing(order: Order, run: Path, traced: bool) -> Iterator[lttng.SessionDaemon | None]:
-    """The session daemon, where the level needs one. An empty run directory is not left behind."""
+    """The session daemon, where the level needs one."""
     if not traced:
         yield None
         return
     with ExitStack() as stack:
-        try:
-            if os.geteuid() == 0:
-                stack.enter_context(namespace.PrivateRundir())
-            session = lttng.SessionDaemon(order.options["level"], run / "trace")
-            stack.callback(session.close)
-            session.start()
-        except BaseException:
-            shutil.rmtree(run, ignore_errors=True)
-            raise
+        if os.geteuid() == 0:
+            stack.enter_context(namespace.PrivateRundir())
+        session = lttng.SessionDaemon(order.options["level"], run / "trace")
+        stack.callback(session.close)
+        session.start()
         yield session
 
 

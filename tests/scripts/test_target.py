@@ -2,24 +2,12 @@
 """Programs that cannot be preloaded are refused before anything starts, in one line."""
 
 import os
-import struct
 from pathlib import Path
 
-from support import TemporaryDirectory, latchkey
+from support import TemporaryDirectory, elf, latchkey
 
 from latchkey_lib import target
 from latchkey_lib.messages import UsageError
-
-_PT_INTERP, _PT_LOAD = 3, 1
-
-
-def elf(interpreter: str | None = None, bits: int = 2, machine: int = 62) -> bytes:
-    """The head of an ELF file, with or without a PT_INTERP."""
-    name = (interpreter or "").encode() + b"\0"
-    header = b"\x7fELF" + bytes([bits, 1, 1]) + bytes(9)
-    header += struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, 1, 64, 0, 0)
-    kind = _PT_INTERP if interpreter else _PT_LOAD
-    return header + struct.pack("<IIQQQQQQ", kind, 4, 120, 0, 0, len(name), len(name), 1) + name
 
 
 class Target(TemporaryDirectory):
