@@ -70,7 +70,7 @@ class Inside {
         self.fast = nullptr;
     }
     ~Inside() {
-        if (--self.depth == 0 && is_fast_allowed) self.fast = self.record;
+        if (--self.depth == 0 && is_fast_allowed && !self.is_ended) self.fast = self.record;
         errno = errno_;
     }
     Inside(const Inside&) = delete;

@@ -100,6 +100,7 @@ void begin_trace() {
 void on_exit() {
     if (!observing) return;
     const Inside inside;
+    is_fast_allowed = false;  // the tracer's destructors follow
     copy_title();
     ProcessRecord& process = *counters_file.process;
     process.cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);

@@ -38,6 +38,7 @@ int first_of_program(void* const* frames, int count, Site site) {
 }  // namespace
 
 void load_unwinder() {
+    real::dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);  // glibc's need at the first cancellation, perhaps too late
     void* library = real::dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
     if (library != nullptr) unwind_backtrace = reinterpret_cast<Backtrace>(dlsym(library, "unw_backtrace"));
     if (unwind_backtrace != nullptr) return;
