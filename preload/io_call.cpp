@@ -108,13 +108,17 @@ void IoCall::add_to_file(uint32_t index, uint64_t duration_ns, int64_t result) {
 }
 
 void IoCall::emit(uint32_t file, uint64_t duration_ns, int64_t result) {
-    uint64_t held[kHeldInEvent];
+    uint64_t held[kHeldInEvent], sites[kHeldInEvent];
     uint32_t count = 0;
-    for (uint32_t i = record_.held.count.load(std::memory_order_relaxed); i-- > 0 && count < kHeldInEvent;)
-        held[count++] = record_.held.entries[i].lock.load(std::memory_order_relaxed);
+    for (uint32_t i = record_.held.count.load(std::memory_order_relaxed); i-- > 0 && count < kHeldInEvent; count++) {
+        const HeldLock& entry = record_.held.entries[i];
+        held[count] = entry.lock.load(std::memory_order_relaxed);
+        sites[count] = entry.site.load(std::memory_order_relaxed) & ~HeldLocks::kTimed;
+    }
     const uint32_t stack = config.takes_waiter_stacks ? capture_stack(record_, io_.site) : 0;
     EMIT(&record_, io, .duration_ns = duration_ns, .result = result, .site = io_.site, .fd = io_.fd, .file = file,
-         .stack = stack, .call = io_.call, .held_count = count, .held = held);
+         .stack = stack, .call = io_.call, .held_count = count, .held = held,
+         .held_sites_count = count, .held_sites = sites);
 }
 
 }  // namespace latchkey

@@ -166,8 +166,9 @@ void note_acquired(ThreadRecord& record, const Waited& waited, int result) {
 
 Release::Release(ThreadRecord& record, const Waited& waited)
     : record_(record), waited_(waited), removed_(record.held.remove(waited.address)) {
-    if (!removed_.found) record.counters[k_foreign_unlocks]++;
     record.counters[k_held_overflow] += record.held.take_forgotten();
+    is_foreign_ = !removed_.found && record.counters[k_held_overflow] == 0;
+    if (is_foreign_) record.counters[k_foreign_unlocks]++;
     if (removed_.waiter_since_ns != 0) release_ns_ = now_ns();
     if (release_ns_ == 0 && is_full()) {  // emitted before the release: its time stamp must not come after it
         const Inside inside;
@@ -177,8 +178,9 @@ Release::Release(ThreadRecord& record, const Waited& waited)
 }
 
 void Release::undo() {
-    if (!removed_.found) record_.counters[k_foreign_unlocks]--;
-    else if (removed_.acquired_ns != 0) record_.held.push_timed(waited_.address, removed_.site, removed_.acquired_ns);
+    if (is_foreign_) record_.counters[k_foreign_unlocks]--;
+    if (!removed_.found) return;
+    if (removed_.acquired_ns != 0) record_.held.push_timed(waited_.address, removed_.site, removed_.acquired_ns);
     else record_.held.push(waited_.address, removed_.site);
 }
 

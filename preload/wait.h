@@ -74,6 +74,7 @@ class Release {
     ThreadRecord& record_;
     const Waited waited_;
     HeldLocks::Removed removed_;
+    bool is_foreign_;  // this thread never had it, as far as its table of held locks can tell
     uint64_t release_ns_ = 0;
 };
 
