@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "analyze/pipeline.h"
+
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "analyze/analysis.h"
+#include "analyze/bt_reader.h"
+#include "analyze/counters.h"
+#include "analyze/dump.h"
+#include "analyze/open_waits.h"
+#include "analyze/reader.h"
+#include "analyze/result_db.h"
+#include "analyze/run_info.h"
+#include "analyze/store.h"
+
+namespace latchkey {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+int fail(int status, const std::string& message) {
+    std::fprintf(stderr, "latchkey-analyze: %s\n", message.c_str());
+    return status;
+}
+
+/// What reading the trace told besides its events.
+struct ReadReport {
+    std::vector<Unreadable> unreadable;
+    std::vector<fs::path> truncated, damaged;
+    std::uint64_t lost = 0, foreign = 0;
+};
+
+void note_health(const StreamCursor& stream, ReadReport& report) {
+    const StreamHealth& health = stream.health();
+    report.lost += health.lost;
+    report.foreign += health.foreign;
+    if (health.truncated) report.truncated.push_back(stream.path());
+    if (health.bad_packets != 0) report.damaged.push_back(stream.path());
+}
+
+/// Reads all folders: with our decoder in one merged sequence, the others one by one through babeltrace2.
+template <typename Handler>
+ReadReport read_trace(const fs::path& directory, ReaderChoice choice, World& world, Handler& handler) {
+    TraceSet set = find_traces(directory);
+    ReadReport report{std::move(set.unreadable), {}, {}, 0, 0};
+    Merger merger;
+    for (std::size_t i = 0; i < set.folders.size(); ++i) {
+        const TraceFolder& folder = set.folders[i];
+        const std::uint32_t number = world.add_folder();
+        const std::string& problem = folder.layout.problem;
+        if (choice == ReaderChoice::own && !problem.empty()) {
+            report.unreadable.push_back({folder.path, problem});
+        } else if (choice == ReaderChoice::babeltrace2 || !problem.empty()) {
+            Source source;
+            source.folder = number;
+            SinkFor<Handler> sink(handler);
+            const BtResult result = read_with_babeltrace(folder.path, source, sink);
+            report.lost += result.lost;
+            report.foreign += result.foreign;
+            if (!result.problem.empty())
+                report.unreadable.push_back(
+                    {folder.path, result.problem + (problem.empty() ? "" : "; ours: " + problem)});
+        } else {
+            merger.add(folder, number, set.streams[i], report.unreadable);
+        }
+    }
+    merger.run(handler);
+    merger.for_each_stream([&](const StreamCursor& stream) { note_health(stream, report); });
+    return report;
+}
+
+int dump(const Options& options) {
+    World world;
+    Dump handler(stdout);
+    const ReadReport report = read_trace(options.run / "trace", options.reader, world, handler);
+    for (const Unreadable& stream : report.unreadable)
+        std::fprintf(stderr, "latchkey-analyze: skipped %s: %s\n", stream.path.c_str(), stream.why.c_str());
+    if (std::fflush(stdout) != 0) return fail(kUnusable, "cannot write the dump");
+    return kOk;
+}
+
+std::string run_name(const fs::path& run) {
+    std::error_code error;
+    const fs::path full = fs::canonical(run, error);
+    return (error ? run : full).filename().string();
+}
+
+}  // namespace
+
+int analyze(const Options& options) {
+    std::string why;
+    const std::optional<RunInfo> run = read_run_info(options.run, why);
+    if (!run) return fail(kUsage, "not a run directory: " + why + "; give one that `latchkey record` wrote");
+    if (options.dump) return dump(options);
+
+    Analysis analysis;
+    ReadReport report = read_trace(options.run / "trace", options.reader, analysis.world, analysis);
+    CounterBook book = join_counters(options.run / "counters", analysis.world, analysis.io.files());
+    if (analysis.events == 0 && book.processes == 0)
+        return fail(kUnusable, "nothing to analyse in " + options.run.string() +
+                                   ": no readable counters file and no event; did the program start?");
+    close_lives(analysis.world, book, *run);
+    add_open_waits(analysis, book);
+    analysis.finish();
+
+    ResultFile file(options.output.empty() ? options.run / "result.db" : options.output);
+    Places places(analysis.world);
+    Roles roles(analysis.world, places);
+    Results results{analysis, book, *run, run_name(options.run), places, roles, file.db()};
+    results.unreadable = std::move(report.unreadable);
+    results.unreadable.insert(results.unreadable.end(), book.unreadable.begin(), book.unreadable.end());
+    results.truncated = std::move(report.truncated);
+    results.damaged = std::move(report.damaged);
+    results.lost_events = report.lost;
+    results.foreign_events = report.foreign;
+    store_all(results);
+    if (!file.commit(why)) return fail(kUnusable, "cannot write " + file.path().string() + ": " + why);
+    return kOk;
+}
+
+}  // namespace latchkey
