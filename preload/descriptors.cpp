@@ -16,6 +16,7 @@ enum RecordState : uint32_t { kUnused, kBeingFilled, kReady, kAnnounced };
 
 // fd -> record index + 1; 0: not looked up yet.
 constinit std::atomic<uint16_t> file_index[kDescriptors];
+constinit std::atomic<unsigned> used_descriptors{0};  // one more than the highest that was looked up
 
 struct Prefix {
     const char* text;
@@ -100,6 +101,10 @@ uint32_t file_of(ThreadRecord& record, int fd) {
         char path[sizeof(FileRecord::path)];
         index = 1 + (read_path(fd, path, sizeof path) ? record_of(path) : 0);
         file_index[fd].store(static_cast<uint16_t>(index), std::memory_order_relaxed);
+        unsigned used = used_descriptors.load(std::memory_order_relaxed);
+        while (used <= static_cast<unsigned>(fd) &&
+               !used_descriptors.compare_exchange_weak(used, static_cast<unsigned>(fd) + 1)) {
+        }
     }
     if (is_tracing()) announce(record, index - 1);
     return index - 1;
@@ -112,8 +117,8 @@ void forget_descriptor(int fd) {
 void forget_descriptors() { forget_descriptors(0, kDescriptors - 1); }
 
 void forget_descriptors(unsigned first, unsigned last) {
-    for (unsigned fd = first; fd <= last && fd < kDescriptors; fd++)
-        if (file_index[fd].load(std::memory_order_relaxed) != 0) forget_descriptor(static_cast<int>(fd));
+    const unsigned end = used_descriptors.load(std::memory_order_relaxed);
+    for (unsigned fd = first; fd <= last && fd < end; fd++) forget_descriptor(static_cast<int>(fd));
 }
 
 }  // namespace latchkey

@@ -39,6 +39,7 @@ class AddressMap {
             !entries_[free_entry].key.compare_exchange_strong(expected, key, std::memory_order_relaxed))
             return kNone;
         entries_[free_entry].value.store(value, std::memory_order_relaxed);
+        is_used_.store(true, std::memory_order_relaxed);
         return free_entry;
     }
 
@@ -66,6 +67,7 @@ class AddressMap {
     }
 
     void clear() {
+        if (!is_used_.exchange(false, std::memory_order_relaxed)) return;
         for (Entry& entry : entries_) {
             if (entry.key.load(std::memory_order_relaxed) == 0) continue;
             entry.value.store(0, std::memory_order_relaxed);
@@ -84,6 +86,7 @@ class AddressMap {
 
     static uint32_t hash(uint64_t key) { return static_cast<uint32_t>(key * 0x9e3779b97f4a7c15ull >> 36); }
 
+    std::atomic<bool> is_used_;  // spares the clearing of an untouched map
     Entry entries_[kEntries];
 };
 

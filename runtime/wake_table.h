@@ -26,12 +26,13 @@ struct Waker {
 class WakeTable {
   public:
     static constexpr uint32_t kEntries = 4096;
-    static constexpr uint32_t kProbes = 16;
+    static constexpr uint32_t kProbes = 8;
     static constexpr uint32_t kNone = kEntries;
 
     // Registers the calling thread as a waiter. Returns the entry, or kNone when the neighbourhood is full: then
     // the waker of this wait stays unknown.
     uint32_t enter(const void* object) {
+        if (!is_used_.load(std::memory_order_relaxed)) is_used_.store(true, std::memory_order_relaxed);
         const uint64_t address = reinterpret_cast<uint64_t>(object) & kAddressMask;
         for (uint32_t tries = 0; tries < 4; tries++) {
             uint32_t free_entry = kNone;
@@ -80,6 +81,7 @@ class WakeTable {
 
     // After fork: the waiters were other threads of the parent.
     void clear() {
+        if (!is_used_.exchange(false, std::memory_order_relaxed)) return;
         for (Entry& entry : entries_) entry.key.store(0, std::memory_order_relaxed);
     }
 
@@ -110,6 +112,7 @@ class WakeTable {
         return nullptr;
     }
 
+    std::atomic<bool> is_used_;  // spares the clearing of an untouched table
     Entry entries_[kEntries];
 };
 
