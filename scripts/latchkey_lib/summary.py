@@ -8,11 +8,13 @@ from pathlib import Path
 from latchkey_lib import render, time_views, units, views
 from latchkey_lib.filters import Filters
 from latchkey_lib.load import Result
+from latchkey_lib.places import Place, Places
 from latchkey_lib.render import Style
-from latchkey_lib.table import Table
+from latchkey_lib.table import Table, Value
 
-_SITES_SHOWN = 3
+_PLACES_SHOWN = 3
 _PAIRS_SHOWN = 3
+_SMALL_SHARE = 0.05  # places below are left out, but for the first
 
 
 def report(result: Result, filters: Filters, style: Style, limit: int) -> Iterator[str]:
@@ -69,7 +71,7 @@ def _header(result: Result) -> str:
     processes = result.rows("SELECT pid, exe FROM processes ORDER BY id")
     threads = result.rows("SELECT count(*) AS n FROM threads")[0]["n"]
     roles = result.rows("SELECT count(*) AS n FROM roles")[0]["n"]
-    name = result.meta.get("run_name") or (Path(processes[0]["exe"] or "?").name if processes else "?")
+    name = Path(processes[0]["exe"] or "?").name if processes else result.meta.get("run_name") or "?"
     who = f"pid {processes[0]['pid']}" if len(processes) == 1 else _counted(len(processes), "process", "es")
     return (
         f"{name} ({who}) on {result.meta.get('host') or '?'}, {_counted(result.number('cpus'), 'cpu')}: "
@@ -105,86 +107,70 @@ def _section(style: Style, title: str, table: Table, limit: int, numbered: bool 
 
 
 def _locks(result: Result, filters: Filters, style: Style, limit: int) -> Iterator[str]:
-    """The table of locks, with sites and roles under each row."""
+    """The table of locks, with places and roles under each row."""
     table = views.locks(result, filters)
     table.rows = [row for row in table.rows if row[table.index("contended")]]
-    lines = list(_section(style, "TOP LOCKS BY WAIT CAUSED", table, limit, numbered=True))
-    sites, pairs = views.sites(result, filters), views.pairs(result, filters, "lock")
-    details = {}
-    for number, row in enumerate(table.rows[:limit]):
-        name, total = row[0], row[table.index("wait_total")]
-        details[number] = [
-            ("blamed on", _places(sites, ("locks", row[-1]), "holder", total)),
-            ("waited at", _places(sites, ("locks", row[-1]), "waiter", total)),
-            ("between", _between(pairs, str(name), "held by", style)),
-        ]
-    yield from _with_details(lines, details, len(table.rows[:limit]), style)
+    places, pairs = Places(result, "lock"), views.pairs(result, Filters(role=filters.role), "lock")
+    details = []
+    for row in table.rows[:limit]:
+        own, total = int(row[table.index("id")] or 0), row[table.index("wait_total")]
+        details.append(
+            [
+                *_shares("blamed on", places.of(own, "release", "holder"), total, style),
+                *_shares("waited at", places.of(own, "waiter"), total, style),
+                *_between(pairs, row[table.index("lock")], style),
+            ]
+        )
+    yield from _with_details(
+        _section(style, "TOP LOCKS BY WAIT CAUSED", table, limit, numbered=True), details
+    )
 
 
 def _signals(result: Result, filters: Filters, style: Style, limit: int) -> Iterator[str]:
     table = views.signals(result, filters)
-    lines = list(
-        _section(
-            style,
-            "TOP WAITS FOR A SIGNAL (known or unknown wakers first, idle waiting last)",
-            table,
-            limit,
-            True,
-        )
-    )
-    sites = views.sites(result, filters)
-    details = {}
-    for number, row in enumerate(table.rows[:limit]):
-        if row[table.index("class")] != "idle":
-            total = row[table.index("wait_total")]
-            details[number] = [
-                ("waited at", _places(sites, ("signals", row[-1]), "waiter", total)),
-                ("woken at", _places(sites, ("signals", row[-1]), "waker", None)),
+    places = Places(result, "signal")
+    details = []
+    for row in table.rows[:limit]:
+        own, total = int(row[table.index("id")] or 0), row[table.index("wait_total")]
+        is_idle = row[table.index("class")] == "idle"
+        details.append(
+            [
+                *_shares("waited at", places.of(own, "waiter"), total, style),
+                *_shares("woken at", [] if is_idle else places.of(own, "waker"), None, style),
             ]
-    yield from _with_details(lines, details, len(table.rows[:limit]), style)
+        )
+    title = "TOP WAITS FOR A SIGNAL (known or unknown wakers first, idle waiting last)"
+    yield from _with_details(_section(style, title, table, limit, numbered=True), details)
 
 
-def _with_details(
-    lines: list[str], details: dict[int, list[tuple[str, str]]], rows: int, style: Style
-) -> Iterator[str]:
-    """Puts the detail lines under the rows, which follow the headers in `lines`."""
-    after = 1 if lines[-1].startswith(" and ") else 0
-    first = len(lines) - after - rows
-    for at, line in enumerate(lines):
+def _with_details(lines: Iterator[str], details: list[list[str]]) -> Iterator[str]:
+    """Puts each row's details behind it; rows are the lines that begin with their number."""
+    for line in lines:
         yield line
-        for label, text in details.get(at - first, []) if at >= first else []:
-            if text:
-                yield render.shorten_end(f"     {label:<10}{text}", style.width)
+        number = line.split(maxsplit=1)[0] if line.startswith(" ") and line.strip() else ""
+        if number.isdigit() and int(number) <= len(details):
+            yield from details[int(number) - 1]
 
 
-def _places(sites: Table, target: tuple[str, object], side: str, total: object) -> str:
-    """The sites of one object on one side by time, with their shares of `total`."""
-    at = {name: sites.index(name) for name in ("site", "side", "total", "object_table", "object_id", "count")}
-    sums: dict[str, list[int]] = {}
-    for row in sites.rows:
-        if (row[at["object_table"]], row[at["object_id"]]) == target and row[at["side"]] == side:
-            own = sums.setdefault(str(row[at["site"]]), [0, 0])
-            own[0] += int(row[at["total"]] or 0)
-            own[1] += int(row[at["count"]] or 0)
-    ordered = sorted(sums.items(), key=lambda item: (-item[1][0], -item[1][1], item[0]))
-    shown = [
-        f"{name} {render.share(time, int(total)) if total else _times(count)}"
-        for name, (time, count) in ordered[:_SITES_SHOWN]
-    ]
-    more = len(ordered) - len(shown)
-    return ", ".join(shown) + (f", {more} more" if more > 0 else "")
+def _shares(label: str, places: list[Place], total: Value, style: Style) -> Iterator[str]:
+    """One line per place: its share of the time `total` or, without one, how often; then the chain of callers."""
+    for number, place in enumerate(places[:_PLACES_SHOWN]):
+        share = render.share(place.ns, int(total)) if total else f"{units.count(place.count)} x"
+        if number and total and place.ns < _SMALL_SHARE * int(total):
+            break
+        yield render.shorten_end(
+            f"     {label if not number else '':<9} {share:>7}  {place.chain}", style.width
+        )
 
 
-def _times(count: int) -> str:
-    return f"{units.count(count)} times"
-
-
-def _between(pairs: Table, lock: str, word: str, style: Style) -> str:
+def _between(pairs: Table, lock: Value, style: Style) -> Iterator[str]:
+    """One line: who waited for whom at this lock."""
     at = {name: pairs.index(name) for name in ("waiter", "holder", "object_name", "total")}
-    rows = [row for row in pairs.rows if row[at["object_name"]] == lock]
     shown = [
-        f"{row[at['waiter']] or '?'} {word} {row[at['holder']] or '?'} "
+        f"{row[at['waiter']] or '?'} held up by {row[at['holder']] or '?'} "
         f"{pairs.columns[at['total']].show(row[at['total']], style.raw_ns)}"
-        for row in rows[:_PAIRS_SHOWN]
+        for row in pairs.rows
+        if row[at["object_name"]] == lock
     ]
-    return ", ".join(shown)
+    if shown:
+        yield render.shorten_end(f"     between   {', '.join(shown[:_PAIRS_SHOWN])}", style.width)

@@ -5,6 +5,8 @@ Counters are exact at every level. Classes that waiting must not be mixed with, 
 waiting, keep columns of their own.
 """
 
+from dataclasses import replace
+
 from latchkey_lib.filters import Filters
 from latchkey_lib.load import Result
 from latchkey_lib.table import Table, Value, ns, number, text
@@ -27,6 +29,7 @@ _GROUPS = {
     "sleep": ("sleep", ("sleep",)),
     "join": ("join", ("join",)),
 }
+_SMALL_SHARE = 0.001
 _HARMLESS = ("cpu", "network", "idle", "poll", "sleep", "join")
 
 # The same per thread, from its counters.
@@ -74,7 +77,21 @@ def roles(result: Result, filters: Filters) -> Table:
             table.rows.append((role["name"], role["threads"], *_spent(spent)))
     table.sort("alive")
     table.sort(table.order)
+    _rank(table)
     return table
+
+
+def _rank(table: Table) -> None:
+    """Columns that hold next to nothing of any role's time are the first to go on a narrow terminal."""
+    alive = table.index("alive")
+    for at in range(alive + 1, len(table.columns) - 1):
+        is_small = all((row[at] or 0) < _SMALL_SHARE * (row[alive] or 0) for row in table.rows)
+        if is_small:
+            table.columns = (
+                *table.columns[:at],
+                replace(table.columns[at], rank=3),
+                *table.columns[at + 1 :],
+            )
 
 
 def _spent(spent: dict[str, int]) -> tuple[Value, ...]:

@@ -7,6 +7,7 @@ columns has no room for have a rank, see table.Column.
 
 from latchkey_lib.filters import Filters
 from latchkey_lib.load import Result
+from latchkey_lib.places import ARROW, Stacks
 from latchkey_lib.table import Table, Value, ns, number, size, text
 
 _SITE = "coalesce(s.name, '?') AS site, CASE WHEN s.file IS NULL THEN NULL ELSE s.file || ':' || s.line END AS place"
@@ -176,15 +177,17 @@ def sites(result: Result, filters: Filters) -> Table:
             ns("total", "total"),
             ns("max", "max", 1),
             text("place", "source", 3),
-            text("module", "module", 4),
+            text("module", "module", 9),
+            text("stack", "stack, innermost first", 2),
             text("object_table", "table", 9),
             number("object_id", "id", "", 9),
         ),
         "total",
     )
+    stacks = Stacks(result)
     for kind in ("lock", "signal"):
         for row in result.rows(
-            f"SELECT x.side, x.{kind} AS object, o.name AS object_name, r.name AS role, x.count, x.ns, x.max_ns, "
+            f"SELECT x.side, x.site AS number, x.stack, x.{kind} AS object, o.name AS object_name, r.name AS role, x.count, x.ns, x.max_ns, "
             f"{_SITE}, s.module FROM {kind}_sites x LEFT JOIN sites s ON s.id = x.site "
             f"LEFT JOIN {kind}s o ON o.id = x.{kind} LEFT JOIN roles r ON r.id = x.role"
         ):
@@ -204,6 +207,7 @@ def sites(result: Result, filters: Filters) -> Table:
                         row["max_ns"],
                         row["place"],
                         _base(row["module"]),
+                        ARROW.join(stacks.chain(row["number"], row["stack"])),
                         kind + "s",
                         row["object"],
                     )

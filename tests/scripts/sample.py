@@ -45,6 +45,9 @@ ROWS = {
         (1, "Log::append+0x1c", "Log::append", "/usr/bin/store", 0x111C, "log.cc", 41),
         (2, "Log::flush+0x88", "Log::flush", "/usr/bin/store", 0x2288, "log.cc", 97),
         (3, "Cache::get+0x20", "Cache::get", "/usr/bin/store", 0x3320, None, None),
+        (5, "store::Mutex::unlock+0x3", "store::Mutex::unlock", "/usr/bin/store", 0x5503, None, None),
+        (6, "store::db::Writer::run+0x77", "store::db::Writer::run", "/usr/bin/store", 0x6677, "writer.cc", 12),
+        (7, "store+0x7788", None, "/usr/bin/store", 0x7788, None, None),
         (4, "Log::wait_for_work+0x9", "Log::wait_for_work", "/usr/bin/store", 0x4409, None, None),
     ],
     "locks": [
@@ -143,11 +146,15 @@ ROWS = {
         ),
     ],
     "lock_sites": [
-        (1, "waiter", 1, None, 2, 900, 3_300_000_000, 48_000_000),
+        (1, "waiter", 1, 1, 2, 900, 3_300_000_000, 48_000_000),
         (1, "holder", 2, None, 3, 40, 2_800_000_000, 47_000_000),
         (1, "holder", 1, None, 2, 840, 500_000_000, 1_000_000),
+        (1, "release", 5, 2, 3, 40, 2_800_000_000, 47_000_000),
+        (1, "release", 5, 3, 2, 60, 400_000_000, 1_000_000),
+        (1, "release", 5, 4, 2, 30, 100_000_000, 1_000_000),
         (2, "waiter", 3, None, 2, 20, 10_000_000, 2_000_000),
     ],
+    "stacks": [(1, "1,6"), (2, "5,2,7"), (3, "5,1,6"), (4, "5,3")],
     "lock_pairs": [
         (1, 2, 3, 60, 2_800_000_000, 48_000_000),
         (1, 2, 2, 840, 500_000_000, 1_000_000),
