@@ -14,9 +14,8 @@ RESULT = "result.db"
 def require_run(run: Path) -> None:
     """Raises UsageError if `run` is no run directory."""
     if not run.is_dir():
-        raise UsageError(
-            f"{run}: {'not a directory' if run.exists() else 'no such directory'}; name a run directory of latchkey record"
-        )
+        what = "not a directory" if run.exists() else "no such directory"
+        raise UsageError(f"{run}: {what}; name a run directory of latchkey record")
     if not (run / "run.json").is_file() and not (run / RESULT).is_file():
         raise UsageError(f"{run}: has neither run.json nor {RESULT}; name a run directory of latchkey record")
 

@@ -12,6 +12,7 @@ from latchkey_lib.analysis import RESULT
 from latchkey_lib.messages import DataError
 
 SCHEMA_VERSION = 1
+SITE_COLUMNS = "coalesce(s.name, '?') AS site, s.file || ':' || s.line AS place"  # of sites AS s
 
 
 class Result:

@@ -169,7 +169,7 @@ def _shared_memory_warnings(level: str) -> list[str]:
         return ["/dev/shm: not there; LTTng cannot trace without it"]
     if free < need:
         return [
-            f"/dev/shm has {free >> 20} MiB free, and the buffers of one process take {need >> 20} MiB: nothing "
-            "may be recorded; enlarge it (mount -o remount,size=..., docker run --shm-size)"
+            f"/dev/shm has {free >> 20} MiB free, and the buffers of one process take {need >> 20} MiB: "
+            "nothing may be recorded; enlarge it (mount -o remount,size=..., docker run --shm-size)"
         ]
     return []

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from latchkey_lib import analysis, options, paths, render, summary, time_views, views
+from latchkey_lib import analysis, io_views, options, paths, render, summary, time_views, views
 from latchkey_lib.filters import Filters
 from latchkey_lib.load import Result
 from latchkey_lib.messages import OK, DataError, UsageError, say
@@ -28,7 +28,7 @@ _VIEWS: dict[str, tuple[View, ...]] = {
     "site": (views.sites,),
     "thread": (time_views.threads,),
     "role": (time_views.roles,),
-    "file": (views.files, views.io_calls, views.io_under_lock),
+    "file": (io_views.files, io_views.io_calls, io_views.io_under_lock),
 }
 _ALL: tuple[View, ...] = (
     views.quality,
@@ -38,9 +38,9 @@ _ALL: tuple[View, ...] = (
     views.sites,
     lambda result, filters: views.pairs(result, filters, "lock"),
     lambda result, filters: views.pairs(result, filters, "signal"),
-    views.files,
-    views.io_calls,
-    views.io_under_lock,
+    io_views.files,
+    io_views.io_calls,
+    io_views.io_under_lock,
     time_views.threads,
 )
 _SORTS = {

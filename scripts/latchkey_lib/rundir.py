@@ -82,7 +82,7 @@ class RunFile:
         self.content["signal"] = signal
 
     def finish(self, warnings: list[str], lttng: dict[str, int | None] | None) -> None:
-        """Writes again, with what the end of the recording said. Raises OSError, the old file left in place."""
+        """Writes again, with what the end of the recording said. Raises OSError and leaves the old file."""
         self.content["warnings"] = warnings
         self.content["lttng"] = lttng
         self._write()

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from latchkey_lib import render, time_views, units, views
+from latchkey_lib import io_views, render, time_views, units, views
 from latchkey_lib.filters import Filters
 from latchkey_lib.load import Result
 from latchkey_lib.places import Place, Places
@@ -30,8 +30,8 @@ def report(result: Result, filters: Filters, style: Style, limit: int) -> Iterat
     yield from _locks(result, filters, style, limit)
     yield from _signals(result, filters, style, limit)
     yield from _section(style, "WHO WAKES WHOM", views.pairs(result, filters, "signal"), limit)
-    yield from _section(style, "I/O PER FILE", views.files(result, filters), limit)
-    yield from _section(style, "I/O UNDER A LOCK", views.io_under_lock(result, filters), limit)
+    yield from _section(style, "I/O PER FILE", io_views.files(result, filters), limit)
+    yield from _section(style, "I/O UNDER A LOCK", io_views.io_under_lock(result, filters), limit)
 
 
 def quality_lines(result: Result, style: Style) -> Iterator[str]:
@@ -75,7 +75,8 @@ def _header(result: Result) -> str:
     who = f"pid {processes[0]['pid']}" if len(processes) == 1 else _counted(len(processes), "process", "es")
     return (
         f"{name} ({who}) on {result.meta.get('host') or '?'}, {_counted(result.number('cpus'), 'cpu')}: "
-        f"{units.duration(result.number('duration_ns'))}, {_counted(threads, 'thread')} in {_counted(roles, 'role')}, "
+        f"{units.duration(result.number('duration_ns'))}, "
+        f"{_counted(threads, 'thread')} in {_counted(roles, 'role')}, "
         f"level {result.meta.get('level')}{_thresholds(result)}"
     )
 
@@ -153,7 +154,7 @@ def _with_details(lines: Iterator[str], details: list[list[str]]) -> Iterator[st
 
 
 def _shares(label: str, places: list[Place], total: Value, style: Style) -> Iterator[str]:
-    """One line per place: its share of the time `total` or, without one, how often; then the chain of callers."""
+    """One line per place: its share of `total` or, without one, how often; then the chain of callers."""
     for number, place in enumerate(places[:_PLACES_SHOWN]):
         share = render.share(place.ns, int(total)) if total else f"{units.count(place.count)} x"
         if number and total and place.ns < _SMALL_SHARE * int(total):

@@ -70,7 +70,7 @@ class Supervisor:
         umask: int,
         is_daemon: Callable[[int], bool],
     ) -> Outcome:
-        """Runs `command` to its end and the end of its descendants. `is_daemon`: which of our children do not count."""
+        """Runs `command` to its end and that of its descendants, children that are `is_daemon` apart."""
         own = os.umask(umask)
         try:
             self._child = os.posix_spawn(

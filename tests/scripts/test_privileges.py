@@ -132,9 +132,11 @@ class Root(Recording):
     def test_beside_a_system_daemon(self) -> None:
         """The `system` is a mount namespace with a daemon of root and a session of its own."""
         script = """
-            mkdir -p /run/lttng && mount -t tmpfs none /run/lttng && export LTTNG_HOME=$1/home && mkdir $LTTNG_HOME || exit 90
+            mkdir -p /run/lttng && mount -t tmpfs none /run/lttng || exit 90
+            export LTTNG_HOME=$1/home && mkdir $LTTNG_HOME || exit 90
             lttng-sessiond --background --no-kernel >/dev/null 2>&1 </dev/null || exit 91
-            lttng -n create system --output=$1/system >/dev/null && lttng -n enable-event -u 'latchkey:*' >/dev/null || exit 92
+            lttng -n create system --output=$1/system >/dev/null || exit 92
+            lttng -n enable-event -u 'latchkey:*' >/dev/null || exit 92
             lttng -n start >/dev/null || exit 93
             env -u LTTNG_HOME "$2" "$3" record -q --no-report -o "$4" -- sh -c 'exit 7' || echo "status $?"
             lttng -n list system | grep -c '^.*session system: \\[active'
