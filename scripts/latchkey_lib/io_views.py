@@ -82,7 +82,8 @@ def io_calls(result: Result, filters: Filters) -> Table:
     )
     for row in result.rows(
         "SELECT f.name AS file, x.call, x.class, r.name AS role, x.count, x.errors, x.bytes, x.ns, "
-        "x.p50_ns, x.p99_ns, x.max_ns FROM io_calls x LEFT JOIN files f ON f.id = x.file LEFT JOIN roles r ON r.id = x.role"
+        "x.p50_ns, x.p99_ns, x.max_ns "
+        "FROM io_calls x LEFT JOIN files f ON f.id = x.file LEFT JOIN roles r ON r.id = x.role"
     ):
         if filters.role_passes(row["role"]) and filters.time_passes(row["ns"]):
             table.rows.append(tuple(row))
@@ -110,7 +111,8 @@ def io_under_lock(result: Result, filters: Filters) -> Table:
     )
     for row in result.rows(
         "SELECT l.name AS lock, x.call, f.name AS file, r.name AS role, x.count, x.ns, x.max_ns, "
-        f"{SITE_COLUMNS} FROM io_under_lock x LEFT JOIN locks l ON l.id = x.lock LEFT JOIN files f ON f.id = x.file "
+        f"{SITE_COLUMNS} "
+        "FROM io_under_lock x LEFT JOIN locks l ON l.id = x.lock LEFT JOIN files f ON f.id = x.file "
         "LEFT JOIN roles r ON r.id = x.role LEFT JOIN sites s ON s.id = x.site"
     ):
         if (

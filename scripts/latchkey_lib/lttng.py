@@ -189,8 +189,8 @@ def failed_writes(log: str) -> list[str]:
     for size, reason in _FAILED_WRITE.findall(log):
         lost.setdefault(reason, []).append(int(size))
     return [
-        f"the trace could not be written: {reason}: {len(sizes)} packets ({sum(sizes) >> 10} KiB) of events are "
-        "missing; record to a roomier place with --output, or with a higher --min-wait"
+        f"the trace could not be written: {reason}: {len(sizes)} packets ({sum(sizes) >> 10} KiB) of events "
+        "are missing; record to a roomier place with --output, or with a higher --min-wait"
         for reason, sizes in lost.items()
     ]
 

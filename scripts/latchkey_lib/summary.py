@@ -48,7 +48,8 @@ def quality_lines(result: Result, style: Style) -> Iterator[str]:
         if level == "counters"
         else f"{events} events, {_lost(lost, bool(warnings))} lost"
     )
-    yield style.heading(f"data quality: {verdict}") + f" ({told})"
+    first, *rest = textwrap.wrap(f"data quality: {verdict} ({told})", style.width, subsequent_indent="  ")
+    yield from (style.heading(first), *rest)
     if result.meta.get("finished") == "0":
         yield "  note: the run is still going, or was cut short; these are its figures so far"
     doubts = [("warning", text) for text in launcher]

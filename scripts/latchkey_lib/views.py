@@ -186,7 +186,8 @@ def sites(result: Result, filters: Filters) -> Table:
     for kind in ("lock", "signal"):
         for row in result.rows(
             f"SELECT x.side, x.site AS number, x.stack, x.{kind} AS object, o.name AS object_name, "
-            f"r.name AS role, x.count, x.ns, x.max_ns, {SITE_COLUMNS}, s.module FROM {kind}_sites x LEFT JOIN sites s ON s.id = x.site "
+            f"r.name AS role, x.count, x.ns, x.max_ns, {SITE_COLUMNS}, s.module "
+            f"FROM {kind}_sites x LEFT JOIN sites s ON s.id = x.site "
             f"LEFT JOIN {kind}s o ON o.id = x.{kind} LEFT JOIN roles r ON r.id = x.role"
         ):
             if (
