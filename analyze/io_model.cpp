@@ -74,7 +74,8 @@ void IoModel::on(const Moment& moment, const record::io& event) {
         stats.bytes += static_cast<std::uint64_t>(event.result);
     stats.times.add(pool_, event.duration_ns);
     for (std::uint32_t i = 0; i < std::min(event.held.count, kMaxHeld); ++i) {
-        const std::uint32_t lock = locks_.io_under(moment, event.held[i], event.duration_ns);
+        const std::uint64_t acquire_site = i < event.held_sites.count ? event.held_sites[i] : 0;
+        const std::uint32_t lock = locks_.io_under(moment, event.held[i], acquire_site, event.duration_ns);
         under_locks_.at({{event.site, lock, moment.thread->index, event.stack, 0}, file, event.call})
             .add(event.duration_ns);
     }

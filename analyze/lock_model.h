@@ -15,48 +15,22 @@
 // often after the waiter has reported the end of its wait.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <vector>
 
 #include "analyze/histogram.h"
+#include "analyze/lock_table.h"
 #include "analyze/release_log.h"
 #include "analyze/tally.h"
 #include "analyze/world.h"
 
 namespace latchkey {
 
-/// What is known of one lock, or of one side (shared or exclusive) of a read-write lock.
-struct LockStats {
-    std::uint64_t acquired = 0, failed = 0, contended = 0, timeouts = 0, open_waits = 0;
-    std::uint64_t wait_ns = 0, wait_max_ns = 0;
-    std::uint64_t holds = 0, hold_ns = 0, hold_max_ns = 0;
-    std::uint64_t io_ns = 0, io_calls = 0;
-    std::uint32_t lock = 0;
-    Object object = Object::none;
-    Histogram waits, hold_times;
-};
-
-struct Lock {
-    std::uint64_t address = 0;
-    std::uint64_t init_site = 0;
-    std::uint64_t site = 0;  // the commonest place of use (majority vote)
-    std::uint32_t site_votes = 0;
-    std::uint32_t process = 0;
-    std::uint32_t instances = 1;                       // above 1 for a record that stands for many locks
-    std::array<std::uint32_t, 2> stats{kNone, kNone};  // exclusive, shared
-    ReleaseLog::Ticket first_release = 0, last_release = 0;
-    std::uint16_t kind = 0;
-    Object object = Object::none;
-    bool destroyed = false;
-};
-
 enum class LockSide : std::uint32_t { waiter, holder, release };
 
 class LockModel {
   public:
-    static constexpr std::size_t kMaxLocks = 1u << 16;
     static constexpr std::size_t kMaxPlaces = 1u << 18;
     static constexpr std::size_t kMaxPairs = 1u << 17;
     static constexpr std::size_t kMaxHeld = 64;
@@ -69,13 +43,14 @@ class LockModel {
     void on(const Moment& moment, const record::lock_contended_release& event);
     void on(const Moment& moment, const record::lock_created& event);
     void on(const Moment& moment, const record::lock_destroyed& event);
-    /// A recorded I/O call while the lock at that address was held. Returns the stats charged, or kNone.
-    std::uint32_t io_under(const Moment& moment, std::uint64_t address, std::uint64_t duration_ns);
+    /// A recorded I/O call while a lock was held. Returns the index of the stats charged.
+    std::uint32_t io_under(const Moment& moment, std::uint64_t address, std::uint64_t acquire_site,
+                           std::uint64_t duration_ns);
     /// Settles what is left; call once, after the last event.
     void finish();
 
-    const std::deque<Lock>& locks() const { return locks_; }
-    const std::deque<LockStats>& stats() const { return stats_; }
+    /// Records of places and pairs are indices of this.
+    const std::deque<LockStats>& stats() const { return table_.stats(); }
     const BoundedTable<PlaceKey, Tally>& places() const { return places_; }
     const BoundedTable<PairKey, Tally>& pairs() const { return pairs_; }
     HistogramPool& pool() { return pool_; }
@@ -86,14 +61,15 @@ class LockModel {
         std::uint64_t uncertain_holds = 0;   // dropped: events were lost meanwhile
         std::uint64_t impossible_waits = 0;  // longer than the clock has run
         std::uint64_t forgotten_holds = 0;   // a thread held more than kMaxHeld
-        std::uint64_t folded_locks = 0;      // locks without a record of their own
     };
     const Totals& totals() const { return totals_; }
+    std::uint64_t folded_locks() const { return table_.folded(); }
 
   private:
     struct Wait {
         std::uint64_t end_ns = 0, wait_ns = 0, owner_site = 0;
-        std::uint32_t stats = 0, waiter = kNone, owner = kNone;
+        const LockStats* stats = nullptr;
+        std::uint32_t waiter = kNone, owner = kNone;
         bool open = false;
         ReleaseLog::Ticket anchor = 0;  // the lock's latest release when the wait was reported
     };
@@ -103,30 +79,25 @@ class LockModel {
         const Release* release = nullptr;  // null: only the owner the waiter saw
     };
 
-    std::uint32_t lock_at(Process& process, std::uint64_t address, Object object, std::uint64_t init_site);
-    std::uint32_t new_lock(Process& process, std::uint64_t address, Object object, std::uint64_t init_site);
-    LockStats& stats_of(std::uint32_t lock, Object object);
-    void vote(Lock& lock, std::uint64_t site);
-    void push_held(const Moment& moment, std::uint64_t address, std::uint32_t lock, Object object);
-    void pop_held(const Moment& moment, std::uint64_t address, std::uint64_t release_ns,
-                  std::uint64_t known_hold_ns, Object object);
+    void push_held(const Moment& moment, std::uint64_t address, LockStats& stats);
+    bool pop_held(const Moment& moment, std::uint64_t address, std::uint64_t release_ns,
+                  std::uint64_t known_hold_ns);
+    void end_hold(const Moment& moment, const Held& held, std::uint64_t release_ns,
+                  std::uint64_t known_hold_ns);
     void add_hold(LockStats& stats, std::uint64_t hold_ns);
     void settle(const Wait& wait);
-    void releases_within(const Wait& wait, std::uint64_t begin, std::vector<const Release*>& found) const;
+    void find_releases(const Wait& wait, std::uint64_t begin);
     void charge_hold(const Wait& wait, std::size_t release, std::uint64_t begin);
     void charge(const Wait& wait, const Share& share, std::uint64_t ns);
 
     World& world_;
-    std::deque<Lock> locks_;
-    std::deque<LockStats> stats_;
-    std::vector<FlatMap<std::uint64_t, std::uint32_t>> by_address_;  // per process
-    FlatMap<std::uint64_t, std::uint32_t> by_class_;                 // process, object, init site
+    LockTable table_;
     BoundedTable<PlaceKey, Tally> places_;
     BoundedTable<PairKey, Tally> pairs_;
     HistogramPool pool_;
     ReleaseLog releases_;
     std::deque<Wait> waits_;
-    std::vector<const Release*> within_;
+    std::vector<const Release*> within_;  // of the wait being settled
     Totals totals_;
 };
 

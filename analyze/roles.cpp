@@ -121,7 +121,8 @@ bool Roles::has_own_name(const Thread& thread) const {
     return creator == by_tid_.end() || world_.threads()[creator->second].name != thread.name;
 }
 
-/// The function that called pthread_create, seen through std::thread.
+/// The function that called pthread_create, seen through std::thread and wrappers of it; in stripped code the
+/// first place in the executable itself.
 std::string Roles::creator_of(const Thread& thread) const {
     std::vector<std::uint32_t> frames = places_.frames(thread.process, thread.create_stack);
     if (const std::uint32_t site = places_.call_site(thread.process, thread.create_site))
@@ -130,6 +131,9 @@ std::string Roles::creator_of(const Thread& thread) const {
         const Site& site = places_.at(frame);
         if (!site.function.empty() && !is_lock_wrapper(site.function, site.module)) return site.function;
     }
+    const std::string executable = base_name(world_.processes()[thread.process].exe);
+    for (const std::uint32_t frame : frames)
+        if (places_.at(frame).module == executable) return places_.at(frame).name;
     return {};
 }
 

@@ -38,7 +38,7 @@ class LockStore {
     }
 
   private:
-    const Lock& lock_of(std::uint32_t record) const { return model_.locks()[model_.stats()[record].lock]; }
+    const Lock& lock_of(std::uint32_t record) const { return *model_.stats()[record].lock; }
 
     void name_records() {
         const auto stacks = costliest_stacks(results_, model_.places(), model_.stats().size());

@@ -80,7 +80,7 @@ class QualityStore {
               "% times a thread held more locks than are followed");
         count("lock_table_full", "note", results_.book.locks_full,
               "% locks were initialised unseen: the table was full");
-        count("locks_folded", "note", a.locks.totals().folded_locks + a.signals.folded_signals(),
+        count("locks_folded", "note", a.locks.folded_locks() + a.signals.folded_signals(),
               "% uses of locks beyond the bound are summed up by the place that initialised them");
         count("rows_folded", "note",
               results_.folded_rows + a.locks.places().folded() + a.locks.pairs().folded() +

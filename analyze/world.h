@@ -21,14 +21,15 @@
 
 namespace latchkey {
 
+struct LockStats;
+
 /// A lock that a thread holds, as far as seen. `epoch`: the folder's, see Folder.
 struct Held {
     std::uint64_t address = 0;
     std::uint64_t since_ns = 0;
-    std::uint32_t lock = kNone;
+    LockStats* stats = nullptr;
     std::uint32_t epoch = 0;
     std::uint32_t depth = 1;
-    Object object = Object::none;
 };
 
 struct Thread {

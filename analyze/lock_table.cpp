@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "analyze/lock_table.h"
+
+namespace latchkey {
+
+namespace {
+
+/// Read and write side are one lock.
+Object lock_object(Object object) {
+    return is_shared(object) ? Object::rwlock_write : object;
+}
+
+}  // namespace
+
+Lock& LockTable::add(const Process& process, std::uint64_t address, Object object, std::uint64_t init_site) {
+    Lock& lock = locks_.emplace_back();
+    lock.address = address;
+    lock.init_site = init_site;
+    lock.process = process.index;
+    lock.object = object;
+    lock.instances = address != 0;
+    return lock;
+}
+
+Lock& LockTable::create(const Process& process, std::uint64_t address, Object object,
+                        std::uint64_t init_site) {
+    if (locks_.size() < kMaxLocks) return add(process, address, object, init_site);
+    ++folded_;
+    if (by_class_.size() >= kMaxLocks) return locks_.back();
+    Lock*& shared =
+        by_class_[mix(init_site, std::uint64_t{process.index} << 8 | static_cast<std::uint8_t>(object))];
+    if (shared == nullptr) shared = &add(process, 0, object, init_site);
+    return *shared;
+}
+
+Lock& LockTable::at(const Process& process, std::uint64_t address, Object object, std::uint64_t init_site) {
+    if (process.index >= by_address_.size()) by_address_.resize(process.index + 1);
+    AddressMap& map = by_address_[process.index];
+    object = lock_object(object);
+    Lock** known = map.find(address);
+    if (known != nullptr) [[likely]] {
+        Lock& lock = **known;
+        const bool is_other = init_site != 0 && lock.init_site != 0 && init_site != lock.init_site;
+        if (lock.object == object && !is_other && !lock.destroyed) [[likely]] {
+            if (init_site != 0) lock.init_site = init_site;
+            return lock;
+        }
+    }
+    Lock& lock = create(process, address, object, init_site);
+    if (known == nullptr && map.size() >= 2 * kMaxLocks) return lock;
+    (known != nullptr ? *known : map[address]) = &lock;
+    if (lock.address != address) ++lock.instances;
+    return lock;
+}
+
+Lock* LockTable::find(const Process& process, std::uint64_t address) {
+    if (process.index >= by_address_.size()) return nullptr;
+    Lock** known = by_address_[process.index].find(address);
+    return known != nullptr ? *known : nullptr;
+}
+
+LockStats& LockTable::add_stats(Lock& lock, Object object) {
+    LockStats& stats = stats_.emplace_back();
+    stats.index = static_cast<std::uint32_t>(stats_.size() - 1);
+    stats.lock = &lock;
+    stats.object = object;
+    return stats;
+}
+
+}  // namespace latchkey
