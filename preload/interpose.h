@@ -26,6 +26,7 @@ struct Self {
     uint32_t depth;        // > 0: inside our own code
     int32_t tid;
     bool is_quiet;         // a thread of the tracer: never observed
+    bool is_slow;          // see ThroughTracer
     bool is_ended;         // its start routine is over: counted to the end, but the tracer has let it go
 };
 extern thread_local constinit Self self [[gnu::tls_model("initial-exec")]];
@@ -62,6 +63,29 @@ inline ThreadRecord* observed(Site site) {
     return attach_thread();
 }
 
+inline void restore_fast() {
+    if (is_fast_allowed && !self.is_slow && !self.is_ended) self.fast = self.record;
+}
+
+// A real function is called in this scope that LTTng has wrapped as well: its locks are not the program's. The fast
+// path, which does not look at its caller, is off.
+class ThroughTracer {
+  public:
+    ThroughTracer() : was_slow_(self.is_slow) {
+        self.is_slow = true;
+        self.fast = nullptr;
+    }
+    ~ThroughTracer() {
+        self.is_slow = was_slow_;
+        if (self.depth == 0) restore_fast();
+    }
+    ThroughTracer(const ThroughTracer&) = delete;
+    ThroughTracer& operator=(const ThroughTracer&) = delete;
+
+  private:
+    const bool was_slow_;  // nested: LTTng's fork closes descriptors
+};
+
 // Our own code runs in this scope: interposed calls made from it pass straight through, and errno is kept.
 class Inside {
   public:
@@ -70,7 +94,7 @@ class Inside {
         self.fast = nullptr;
     }
     ~Inside() {
-        if (--self.depth == 0 && is_fast_allowed && !self.is_ended) self.fast = self.record;
+        if (--self.depth == 0) restore_fast();
         errno = errno_;
     }
     Inside(const Inside&) = delete;

@@ -48,15 +48,14 @@ OPENING(dup3, (int from, int to, int flags), (from, to, flags))
 INTERPOSE(int, close, (int fd)) {
     forget_descriptor(fd);
     const IoSite io{kCall_close, IoGroup::kOpen, -1, CALLER};
-    self.fast = nullptr;  // LTTng's descriptor library locks; the fast path would take that for the program's
-    const int result = observe_io(io, [&] { return real::close(fd); });
-    const Inside leaving;  // gives the fast path back
-    return result;
+    const ThroughTracer through;
+    return observe_io(io, [&] { return real::close(fd); });
 }
 
 INTERPOSE(int, fclose, (FILE * stream)) {
     if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_fclose]++;
     forget_descriptor(fileno(stream));
+    const ThroughTracer through;
     return real::fclose(stream);
 }
 

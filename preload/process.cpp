@@ -147,6 +147,8 @@ void on_fork_child() {
 
 bool is_observing() { return observing; }
 
+bool has_tracer_threads() { return loaded_table != nullptr; }
+
 void start_tracing() {
     if (!observing) return;
     const Inside inside;
@@ -186,17 +188,39 @@ void keep_house(uint64_t now) {
 
 using namespace latchkey;
 
+namespace {
+
+int (*program_main)(int, char**, char**);
+
+// main may end with pthread_exit or be cancelled; a return from it needs nothing from us.
+int run_main(int argc, char** argv, char** environment) {
+    int status;
+    pthread_cleanup_push([](void*) { end_main_thread(); }, nullptr);
+    status = program_main(argc, argv, environment);
+    pthread_cleanup_pop(0);
+    return status;
+}
+
+template <class F>
+int through_tracer(F real_call) {
+    const ThroughTracer through;
+    return real_call();
+}
+
+}  // namespace
+
 INTERPOSE(int, __libc_start_main,
           (int (*main)(int, char**, char**), int argc, char** argv, void (*init)(), void (*fini)(), void (*rtld_fini)(),
            void* stack_end)) {
     title = argc > 0 ? argv[0] : nullptr;
     start_tracing();
-    return real::__libc_start_main(main, argc, argv, init, fini, rtld_fini, stack_end);
+    program_main = main;
+    return real::__libc_start_main(run_main, argc, argv, init, fini, rtld_fini, stack_end);
 }
 
 INTERPOSE(pid_t, fork, ()) {
     if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_fork]++;
-    const pid_t child = real::fork();
+    const pid_t child = through_tracer([] { return real::fork(); });
     if (child == 0) restart_tracing_in_child();
     return child;
 }
@@ -211,7 +235,7 @@ INTERPOSE(pid_t, _Fork, ()) {
 
 INTERPOSE(int, daemon, (int keeps_directory, int keeps_stdio)) {
     if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_daemon]++;
-    const int result = real::daemon(keeps_directory, keeps_stdio);
+    const int result = through_tracer([&] { return real::daemon(keeps_directory, keeps_stdio); });
     if (result == 0) restart_tracing_in_child();
     return result;
 }

@@ -6,6 +6,7 @@
 
 #include "preload/counters_file.h"
 #include "preload/emit.h"
+#include "preload/last_thread.h"
 #include "preload/loader.h"
 #include "preload/process.h"
 #include "preload/real.h"
@@ -109,8 +110,7 @@ void emit_started(ThreadRecord& record) {
          .site = record.create_site, .stack = record.create_stack, .name = record.name);
 }
 
-void end_thread(void* argument) {
-    auto& record = *static_cast<ThreadRecord*>(argument);
+void close_record(ThreadRecord& record) {
     const Inside inside;
     abandon_wait(record);
     timespec cpu;
@@ -120,6 +120,11 @@ void end_thread(void* argument) {
     EMIT(&record, thread_exited, .tid = record.tid, .cpu_ns = record.cpu_ns);
     self.is_ended = true;
     record.state.store(kThreadExited, std::memory_order_release);
+}
+
+void end_thread(void* argument) {
+    close_record(*static_cast<ThreadRecord*>(argument));
+    thread_is_gone();
 }
 
 void begin_thread(ThreadRecord& record) {
@@ -186,7 +191,11 @@ bool has_small_stack(const pthread_attr_t* attributes) {
 ThreadRecord* announce_thread(ThreadRecord& creator, uint64_t start, void* argument, Site site, bool is_small) {
     const Inside inside;
     ThreadRecord* record = claim_record();
-    if (record == nullptr) return nullptr;
+    if (record == nullptr) {
+        thread_is_unseen();
+        return nullptr;
+    }
+    thread_is_coming();
     record->creator = creator.tid;
     record->start_routine = start;
     record->start_argument = reinterpret_cast<uint64_t>(argument);
@@ -197,7 +206,10 @@ ThreadRecord* announce_thread(ThreadRecord& creator, uint64_t start, void* argum
 }
 
 // The thread could not be created after all.
-void discard_record(ThreadRecord& record) { record.state.store(kThreadExited, std::memory_order_release); }
+void discard_record(ThreadRecord& record) {
+    record.state.store(kThreadExited, std::memory_order_release);
+    thread_is_gone();
+}
 
 // The kernel thread id of a living pthread_t: its CPU clock's id holds it (the kernel's MAKE_THREAD_CPUCLOCK). 0 if
 // the thread has ended.
@@ -241,6 +253,7 @@ uint32_t used_thread_records() { return next_record.load(std::memory_order_acqui
 ThreadRecord* attach_thread() {
     if (!is_observing() || self.is_quiet) return nullptr;
     const Inside inside;
+    if (gettid() != getpid()) thread_is_unseen();
     ThreadRecord* record = claim_record();
     if (record == nullptr) {
         static constinit std::atomic<bool> said{false};
@@ -261,6 +274,11 @@ bool attach_main_thread() {
     return true;
 }
 
+void end_main_thread() {
+    if (self.record != nullptr && !self.is_ended) close_record(*self.record);
+    thread_is_gone();
+}
+
 void announce_main_thread() {
     prepare_stacks(*self.record);
     emit_started(*self.record);
@@ -268,6 +286,7 @@ void announce_main_thread() {
 
 void reset_threads_in_child(const HeldLocks& held) {
     claim_lock.store(false, std::memory_order_relaxed);
+    reset_last_thread_in_child();
     next_record.store(1, std::memory_order_relaxed);
     reuse_cursor = 1;
     for (QuietStart& entry : quiet_starts) entry.is_taken.store(false, std::memory_order_relaxed);

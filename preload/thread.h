@@ -20,6 +20,9 @@ uint32_t used_thread_records();
 bool attach_main_thread();
 void announce_main_thread();
 
+// main has ended by pthread_exit or cancellation. Ends the process if that was the program's last thread.
+void end_main_thread();
+
 // In a fork child, after the counters file was replaced: all records are free again. `held` is what the forking
 // thread held; it still does.
 void reset_threads_in_child(const HeldLocks& held);
