@@ -65,20 +65,20 @@ Thread& World::add_thread(Process& process, std::uint32_t tid) {
     return thread;
 }
 
-void World::find(Source& source, std::int32_t vpid, std::int32_t vtid) {
+void World::find(std::uint32_t folder, std::int32_t vpid, std::int32_t vtid, Source::Entry& entry) {
     const auto pid = static_cast<std::uint32_t>(vpid);
     const auto tid = static_cast<std::uint32_t>(vtid);
-    const std::uint32_t* known = process_ids_.find(key(source.folder, pid));
-    Process& process = known != nullptr ? processes_[*known] : add_process(source.folder, pid);
+    const std::uint32_t* known = process_ids_.find(key(folder, pid));
+    Process& process = known != nullptr ? processes_[*known] : add_process(folder, pid);
     process.has_trace = true;
-    if (known == nullptr) process_ids_[key(source.folder, pid)] = process.index;
+    if (known == nullptr) process_ids_[key(folder, pid)] = process.index;
     const std::uint32_t* thread = thread_ids_.find(key(process.index, tid));
-    source.moment.thread = thread != nullptr ? &threads_[*thread] : &add_thread(process, tid);
-    source.moment.process = &process;
-    source.moment.folder = &folders_[source.folder];
-    source.vpid = vpid;
-    source.vtid = vtid;
-    source.generation = generation_;
+    entry.moment.thread = thread != nullptr ? &threads_[*thread] : &add_thread(process, tid);
+    entry.moment.process = &process;
+    entry.moment.folder = &folders_[folder];
+    entry.vpid = vpid;
+    entry.vtid = vtid;
+    entry.generation = generation_;
 }
 
 void World::on(const Moment& moment, const record::process_started& event) {

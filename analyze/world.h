@@ -7,6 +7,7 @@
 // that starts again is a new thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -89,12 +90,16 @@ struct Moment {
     Folder* folder = nullptr;
 };
 
-/// Remembers whose event a stream delivered last; one per stream.
+/// One stream's side of the world: its folder, and whose events it delivered lately.
 struct Source {
+    static constexpr std::size_t kRemembered = 32;  // threads, by the low bits of their ids
+    struct Entry {
+        std::int32_t vpid = -1, vtid = -1;
+        std::uint32_t generation = 0;
+        Moment moment;
+    };
     std::uint32_t folder = 0;
-    std::uint32_t generation = 0;
-    std::int32_t vpid = -1, vtid = -1;
-    Moment moment;
+    std::array<Entry, kRemembered> entries;
 };
 
 class World {
@@ -110,9 +115,10 @@ class World {
 
     /// The moment of an event; the pointers stay valid, the reference until the source's next event.
     const Moment& moment(Source& source, std::uint64_t ts, std::int32_t vpid, std::int32_t vtid) {
-        if (source.vtid != vtid || source.vpid != vpid || source.generation != generation_) [[unlikely]]
-            find(source, vpid, vtid);
-        Moment& moment = source.moment;
+        Source::Entry& entry = source.entries[static_cast<std::uint32_t>(vtid) % Source::kRemembered];
+        if (entry.vtid != vtid || entry.vpid != vpid || entry.generation != generation_) [[unlikely]]
+            find(source.folder, vpid, vtid, entry);
+        Moment& moment = entry.moment;
         moment.ts = ts;
         moment.process->last_ns = ts;
         if (ts >= moment.folder->next_border_ns) [[unlikely]]
@@ -147,7 +153,7 @@ class World {
     std::uint64_t overflowed() const { return overflowed_; }
 
   private:
-    void find(Source& source, std::int32_t vpid, std::int32_t vtid);
+    void find(std::uint32_t folder, std::int32_t vpid, std::int32_t vtid, Source::Entry& entry);
     static void cross_border(Folder& folder, std::uint64_t ts);
 
     std::deque<Folder> folders_;
@@ -159,7 +165,7 @@ class World {
     FlatMap<std::uint64_t, std::uint32_t> tids_;         // tid -> the last thread that had it
     std::vector<std::uint64_t> frames_;
     std::size_t modules_ = 0, files_ = 0;
-    std::uint32_t generation_ = 0;  // changes when an id gets a new meaning
+    std::uint32_t generation_ = 1;  // changes when an id gets a new meaning
     std::uint64_t overflowed_ = 0;
 };
 
