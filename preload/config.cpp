@@ -2,6 +2,7 @@
 #include "preload/config.h"
 
 #include <fnmatch.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -93,14 +94,24 @@ bool parse_only(const char* v) {
     return true;
 }
 
-bool parse_dir(const char* v) {
-    config.directory = *v != '\0' ? v : nullptr;
+// Copied: a program that sets its title (setproctitle) writes over its environment, and its fork children open their
+// counters file after that.
+bool copy_path(const char* v, char (&storage)[PATH_MAX], const char*& path) {
+    const size_t n = strlen(v);
+    if (n >= sizeof storage) return false;
+    memcpy(storage, v, n + 1);
+    path = n != 0 ? storage : nullptr;
     return true;
 }
 
+bool parse_dir(const char* v) {
+    static constinit char storage[PATH_MAX];
+    return copy_path(v, storage, config.directory);
+}
+
 bool parse_events_lib(const char* v) {
-    config.events_lib = *v != '\0' ? v : nullptr;
-    return true;
+    static constinit char storage[PATH_MAX];
+    return copy_path(v, storage, config.events_lib);
 }
 
 const Option options[] = {
