@@ -4,7 +4,7 @@
 
 The machine code of the uncontended mutex calls: the shortest way through pthread_mutex_lock and
 pthread_mutex_unlock is short, has at most one locked instruction, and neither function calls anything: what
-is slow is reached by a jump. Thread-local storage is initial-exec: one %fs: access, never __tls_get_addr.
+is slow is reached by a jump. dlopen ends in a jump, because the loader looks at its caller. Thread-local storage is initial-exec: one %fs: access, never __tls_get_addr.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import tree
 
 FUNCTIONS = ["pthread_mutex_lock", "pthread_mutex_unlock"]
 MAX_INSTRUCTIONS = 60
+CALLER_SENSITIVE = ["dlopen", "dlmopen"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,16 @@ def function_failures(library: str, function: str) -> list[str]:
     return failures
 
 
+def jump_failures(library: str, function: str) -> list[str]:
+    """The real function is jumped to, not called: the return address stays the program's."""
+    texts = [instruction.text for instruction in disassemble(library, function)]
+    failures = [f"{function}: calls the real function: {text}" for text in texts
+                if re.match(r"(notrack )?call\s+\*", text)]
+    if not any(re.match(r"(notrack )?jmp\s+\*", text) for text in texts):
+        failures.append(f"{function}: does not jump to the real function")
+    return failures
+
+
 def storage_failures(library: str) -> list[str]:
     relocations = subprocess.run(["readelf", "-rW", library], check=True, capture_output=True, text=True).stdout
     failures = [f"thread-local storage is not initial-exec: {name}"
@@ -93,6 +104,8 @@ def check(arguments: list[str]) -> int:
     failures = storage_failures(library)
     for function in FUNCTIONS:
         failures += function_failures(library, function)
+    for function in CALLER_SENSITIVE:
+        failures += jump_failures(library, function)
     return tree.end("hotpath", failures)
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What can be said of every file: licence line first, no path of somebody's machine, no deferred work, no
-tabs or trailing blanks, small files; and each subcommand has its man page.
+trailing blanks, small files; and each subcommand has its man page.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 import tree
 
 MAX_LINES = 400
-MAX_COLUMNS = 120
+MAX_COLUMNS = 128
 SOURCES = (".h", ".c", ".cpp", ".def", ".py", ".sql", ".case", ".sh", "meson.build")
+TABLES = (".def", ".sql")  # a row may be as long as it is
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:work|root|home/[a-z]\w+|usr/src)/")
 DEFERRED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
 
@@ -29,9 +30,9 @@ def line_failures(name: str, text: str) -> list[str]:
             failures.append(f"{name}:{number}: path of somebody's machine")
         if DEFERRED.search(line):
             failures.append(f"{name}:{number}: deferred work")
-        if "\t" in line or line != line.rstrip():
-            failures.append(f"{name}:{number}: tab or trailing blank")
-        if len(line) > MAX_COLUMNS:
+        if line != line.rstrip():
+            failures.append(f"{name}:{number}: trailing blank")
+        if len(line) > MAX_COLUMNS and not name.endswith(TABLES):
             failures.append(f"{name}:{number}: {len(line)} columns")
     return failures
 
@@ -51,7 +52,8 @@ def file_failures(path: Path) -> list[str]:
 def subcommands() -> list[str]:
     """The names of the dispatch table of scripts/latchkey."""
     text = tree.read(tree.ROOT / "scripts/latchkey")
-    return re.findall(r'^    "([a-z]+)":', text, re.MULTILINE)
+    table = re.search(r"_COMMANDS = {(.*?)}", text, re.DOTALL)
+    return re.findall(r'"([a-z]+)":', table.group(1)) if table else []
 
 
 def check(_: list[str]) -> int:

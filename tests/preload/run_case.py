@@ -28,6 +28,13 @@ RECORD_MODES = ["record", "record-full"]
 LTTNG_HELPERS = ["liblttng-ust-fork.so.1", "liblttng-ust-fd.so.1"]
 
 
+def library_paths(names: list[str]) -> list[str]:
+    """Full paths: the loader drops those silently in a setuid program, bare names with a complaint."""
+    cache = subprocess.run(["/sbin/ldconfig", "-p"], check=True, capture_output=True, text=True).stdout
+    return [re.search(rf"{re.escape(name)} .*=> (\S+)", cache).group(1) for name in names]
+
+
+
 @dataclass(frozen=True)
 class Setup:
     victims: Path
@@ -85,7 +92,7 @@ def run_preloaded(case: case_file.Case, mode: str, setup: Setup, directory: Path
         env |= {"LATCHKEY_DIR": str(directory), "LATCHKEY_LEVEL": mode}
     if mode in ("contended", "full"):
         env |= {"LATCHKEY_EVENTS_LIB": str(setup.events), "LATCHKEY_MIN_WAIT": "0ns", "LATCHKEY_MIN_IO": "0ns"}
-        preload[1:1] = LTTNG_HELPERS
+        preload[1:1] = library_paths(LTTNG_HELPERS)
     env |= case.env | {"LD_PRELOAD": ":".join(preload)}
     return launch(command_of(case, setup), env, case.limit_s)
 

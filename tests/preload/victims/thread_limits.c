@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is scarce stays as large as it was: all PTHREAD_KEYS_MAX keys, threads with the smallest stack
-// that lock, wait and do I/O, and a thread cancelled under a low RLIMIT_AS.
+// Little room: threads with the smallest stack that lock, wait and do I/O, and a thread cancelled under a
+// low RLIMIT_AS.
 #include "victim.h"
 #include <limits.h>
 #include <sys/resource.h>
@@ -9,15 +9,6 @@
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int ready;
-
-static void check_keys(void) {
-    pthread_key_t keys[PTHREAD_KEYS_MAX];
-    int made = 0;
-    while (made < PTHREAD_KEYS_MAX && pthread_key_create(&keys[made], NULL) == 0) ++made;
-    printf("keys: %d of %d\n", made, PTHREAD_KEYS_MAX);
-    for (int i = 0; i < made; ++i) CHECK_EQ(pthread_setspecific(keys[i], &keys[i]), 0);
-    for (int i = 0; i < made; ++i) CHECK_EQ(pthread_key_delete(keys[i]), 0);
-}
 
 static void* use_little_stack(void* unused) {
     char byte;
@@ -68,7 +59,6 @@ static void check_low_memory(void) {
 }
 
 int main(void) {
-    check_keys();
     check_small_stacks();
     check_low_memory();
     return succeed();
