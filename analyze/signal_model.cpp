@@ -89,10 +89,7 @@ void SignalModel::on(const Moment& moment, const record::signal_wait& event) {
     } else {
         waits_.push_back({moment.ts, event.wait_ns, mix(event.address, moment.process->family), index,
                           moment.thread->index});
-        if (waits_.size() > kLateWaits) {
-            settle(waits_.front());
-            waits_.pop_front();
-        }
+        settle_until(moment.ts);
     }
 }
 
@@ -102,6 +99,7 @@ void SignalModel::on(const Moment& moment, const record::wake& event) {
     ++signals_[index].wakes;
     const std::uint64_t key = mix(event.address, moment.process->family);
     if (wakes_.size() >= kMaxWokenAddresses && wakes_.find(key) == nullptr) return;
+    settle_until(moment.ts);  // before a newer wake takes the place of the one that some wait needs
     Wakes& wakes = wakes_[key];
     wakes.last[wakes.next++ % wakes.last.size()] = {moment.ts, event.site, moment.thread->index, event.stack};
 }
@@ -109,6 +107,14 @@ void SignalModel::on(const Moment& moment, const record::wake& event) {
 void SignalModel::finish() {
     for (const Wait& wait : waits_) settle(wait);
     waits_.clear();
+}
+
+/// Settles the waits whose waker must have been seen by now.
+void SignalModel::settle_until(std::uint64_t ts) {
+    while (!waits_.empty() && (waits_.size() > kLateWaits || waits_.front().end_ns + kLateWakeNs < ts)) {
+        settle(waits_.front());
+        waits_.pop_front();
+    }
 }
 
 /// Finds the waker of a wait that does not name it.

@@ -75,6 +75,7 @@ class SignalModel {
     };
 
     std::uint32_t signal_at(Process& process, std::uint64_t address, Object object, std::uint64_t init_site);
+    void settle_until(std::uint64_t ts);
     void settle(const Wait& wait);
     void woken(std::uint32_t signal, std::uint32_t waiter, const Wake& wake, std::uint64_t wait_ns,
                std::uint64_t end_ns);
