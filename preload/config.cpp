@@ -142,6 +142,20 @@ void read_variable(const char* entry) {
     say_once(said, entry, ": no such option; see latchkey-environment(7)");
 }
 
+// LTTng-UST keeps pointers to its variables (LTTNG_HOME, the time to wait for the session daemon) and looks at them
+// again in fork children; so they, too, must lie where setproctitle does not write.
+void move_tracer_variables(char** environment) {
+    static constinit char storage[2 * PATH_MAX];
+    size_t used = 0;
+    for (char** entry = environment; *entry != nullptr; entry++) {
+        if (strncmp(*entry, "LTTNG_", strlen("LTTNG_")) != 0) continue;
+        const size_t n = strlen(*entry) + 1;
+        if (n > sizeof storage - used) return;
+        *entry = static_cast<char*>(memcpy(storage + used, *entry, n));
+        used += n;
+    }
+}
+
 }  // namespace
 
 void read_config(char** environment) {
@@ -154,6 +168,7 @@ void read_config(char** environment) {
         if (strncmp(*entry, "LATCHKEY_", strlen("LATCHKEY_")) == 0 && strncmp(*entry, "LATCHKEY_TEST_", 14) != 0 &&
             strncmp(*entry, "LATCHKEY_BUILD", 14) != 0)
             read_variable(*entry);
+    move_tracer_variables(environment);
 }
 
 }  // namespace latchkey
