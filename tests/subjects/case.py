@@ -65,11 +65,22 @@ class SubjectCase(unittest.TestCase):
         self.addCleanup(result.close)
         return result
 
-    def report(self, name: str) -> dict:
-        """What `latchkey report --format json` says of a recording."""
+    def report(self, name: str) -> dict[str, list[dict]]:
+        """The tables of `latchkey report --format json` of a recording, by name, as rows by column."""
         finished = self.latchkey("report", self.dir / name, "--format", "json")
         self.assertEqual(finished.status, 0, finished.err)
-        return json.loads(finished.out)
+        tables = {}
+        for table in json.loads(finished.out)["tables"]:
+            columns = [column["name"] for column in table["columns"]]
+            tables[table["name"]] = [dict(zip(columns, row, strict=True)) for row in table["rows"]]
+        return tables
+
+    def check_report(self, name: str) -> dict[str, list[dict]]:
+        """The report's tables; it must know all roles of result.db and have nothing to warn of."""
+        tables, result = self.report(name), self.result(name)
+        self.assertEqual([row for row in tables["quality"] if row["severity"] == "warning"], [])
+        self.assertEqual({row["role"] for row in tables["roles"]}, result.roles())
+        return tables
 
     def _give(self, path: Path) -> None:
         os.chown(path, self.account.uid, self.account.gid)

@@ -19,7 +19,7 @@ class ServerCase(SubjectCase):
     account = programs.unprivileged_account()
     server_class: type[Server]
     # Lines of the server's log that tell of trouble.
-    trouble = re.compile(r"\b(ERROR|FATAL|PANIC|[Ee]rror:|[Cc]rash|assert|signal 11|latchkey:)")
+    trouble = re.compile(r"\b(ERROR|FATAL|PANIC|[Ee]rror:|[Aa]ssert|signal 11|latchkey:)")
 
     def setUp(self) -> None:
         super().setUp()

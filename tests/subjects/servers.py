@@ -92,8 +92,10 @@ class PostgreSql(Server):
         return [self._bin("postgres"), "-D", str(self._data), "-k", str(self.dir)]
 
     def is_ready(self) -> bool:
-        """As the postmaster itself says; asking by a connection would leave FATAL lines in its log."""
-        return self._pid_file.exists() and "ready" in self._pid_file.read_text().split()
+        """As the postmaster itself says: asking by a connection would leave FATAL lines in its log. A killed
+        one leaves its file behind."""
+        words = self._pid_file.read_text().split() if self._pid_file.exists() else []
+        return "ready" in words and Path("/proc", words[0]).exists()
 
     def main_pid(self) -> int:
         return int(self._pid_file.read_text().split()[0])

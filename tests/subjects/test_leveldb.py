@@ -20,6 +20,7 @@ class LevelDb(SubjectCase):
         self.assertEqual(finished.status, 0, finished.err)
         self.check_background_thread(result)
         self.check_writers_wait(result)
+        self.check_report("run")
         log = result.files("%.log")
         self.assertGreater(log["writes"], 0)
         self.assertGreater(log["syncs"], 0)
@@ -51,9 +52,9 @@ class LevelDb(SubjectCase):
         truth.check_strace(self, result, self.dir / "log", "driver-leveldb", ("write", "fdatasync"), STDIO)
 
     def test_full_level(self) -> None:
-        finished, result = self.record("run", self.argv("data"), {**SMALL_BUFFER, "OPS": "3000"}, "full")
+        finished, _ = self.record("run", self.argv("data"), {**SMALL_BUFFER, "OPS": "3000"}, "full")
         self.assertEqual(finished.status, 0, finished.err)
-        truth.check_full_level(self, result)
+        truth.check_full_level(self, "run")
         truth.check_babeltrace(self, "run")
 
 

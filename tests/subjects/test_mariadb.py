@@ -46,6 +46,7 @@ class MariaDbCase(ServerCase):
         self.assertEqual(recorded, bare)
         result = self.result("run")
         self.only_recording(result)
+        self.check_report("run")
         self.check_futexes(result)
         self.check_locks(result)
         self.check_redo_log(result)
@@ -78,7 +79,7 @@ class MariaDbCase(ServerCase):
     def test_full_level(self) -> None:
         with self.recorded("run", "full"):
             self.fixed_script()
-        truth.check_full_level(self, self.result("run"))
+        truth.check_full_level(self, "run")
         truth.check_babeltrace(self, "run")
 
     def test_killed(self) -> None:

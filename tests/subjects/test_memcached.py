@@ -36,6 +36,7 @@ class MemcachedCase(ServerCase):
         self.assertEqual(recorded, bare)
         result = self.result("run")
         self.only_recording(result)
+        self.check_report("run")
         self.check_workers(result)
 
     def check_workers(self, result: Result) -> None:
@@ -60,7 +61,7 @@ class MemcachedCase(ServerCase):
             self.server.memcslap("--concurrency=4", "--execute-number=200", "--test=set")
         result = self.result("run")
         self.assertGreater(result.value("SELECT sum(instances) FROM locks WHERE object = 'mutex'"), 1)
-        truth.check_full_level(self, result)
+        truth.check_full_level(self, "run")
         truth.check_babeltrace(self, "run")
 
 

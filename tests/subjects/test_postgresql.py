@@ -42,6 +42,7 @@ class PostgreSqlCase(ServerCase):
         self.assertEqual(recorded, bare)
         result = self.result("run")
         self.only_recording(result)
+        self.check_report("run")
         self.check_roles(result)
         self.check_semaphores(result)
         self.check_write_ahead_log(result)
@@ -73,8 +74,7 @@ class PostgreSqlCase(ServerCase):
     def test_full_level(self) -> None:
         with self.recorded("run", "full"):
             self.tpc_b(20)
-        result = self.result("run")
-        truth.check_full_level(self, result)
+        truth.check_full_level(self, "run")
         truth.check_babeltrace(self, "run")
 
     def test_killed(self) -> None:

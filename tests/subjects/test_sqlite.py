@@ -35,6 +35,7 @@ class Sqlite(SubjectCase):
             self.assertGreater(self.calls_of(result, child, "fcntl", "fcntl64"), 0)
         self.assertGreater(result.counter("file_lock_failed"), 0, "nobody found a range locked")
         self.assertGreater(result.calls("usleep"), 0)
+        self.check_report("run")
         wal = result.files("%-wal")
         self.assertGreater(wal["writes"], 0)
         self.assertGreater(wal["write_bytes"], 1024 * wal["writes"], "frames of a page and a header")
@@ -71,7 +72,7 @@ class Sqlite(SubjectCase):
         finished, result = self.record("run", self.argv("data"), {"PROCS": "2", "OPS": "400"}, "full")
         self.assertEqual(finished.status, 0, finished.err)
         self.assertGreater(result.value("SELECT count(*) FROM locks WHERE kind LIKE '%recursive%'"), 0)
-        truth.check_full_level(self, result)
+        truth.check_full_level(self, "run")
         truth.check_babeltrace(self, "run")
 
 
