@@ -4,7 +4,8 @@
 
 The machine code of the uncontended mutex calls: the shortest way through pthread_mutex_lock and
 pthread_mutex_unlock is short, has at most one locked instruction, and neither function calls anything: what
-is slow is reached by a jump. dlopen ends in a jump, because the loader looks at its caller. Thread-local storage is initial-exec: one %fs: access, never __tls_get_addr.
+is slow is reached by a jump. dlopen ends in a jump, because the loader looks at its caller. Thread-local
+storage is initial-exec: one %fs: access, never __tls_get_addr.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ RESERVED = {
     r"iostream|fstream|sstream|string|vector|map|unordered_map|memory|functional|exception|stdexcept|new":
         [r"analyze/.*", r"tests/.*"],
     r"cstdio|stdio\.h": [r"analyze/.*", r"tests/.*", r"preload/(real\.h|counters_file\.cpp)"],
-    r"babeltrace2/.*": [r"analyze/[a-z_]*(babeltrace|fallback)[a-z_]*\.(cpp|h)"],
+    r"babeltrace2/.*": [r"analyze/(bt_reader|babeltrace|fallback)[a-z_]*\.(cpp|h)"],
     r"sqlite3\.h": [r"analyze/(sqlite|store)[a-z_]*\.(cpp|h)"],
     r"boost/.*": [r"analyze/main\.cpp"],
     r"gelf\.h|libelf\.h|elfutils/.*|dwarf\.h": [r"analyze/(symbol|line)[a-z_]*\.(cpp|h)"],

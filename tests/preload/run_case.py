@@ -98,11 +98,11 @@ def run_preloaded(case: case_file.Case, mode: str, setup: Setup, directory: Path
 
 
 def run_recorded(case: case_file.Case, mode: str, setup: Setup, directory: Path) -> Outcome:
-    env = bare_environment() | case.env
+    env = bare_environment() | case.env | {"LATCHKEY_BUILD": str(setup.preload.parents[1])}
     if case.preload:
         env["LD_PRELOAD"] = ":".join(case.preload)
     level = "full" if mode == "record-full" else "contended"
-    command = [str(setup.latchkey), "record", "--quiet", "--level", level, "--output", str(directory / "run"),
+    command = [str(setup.latchkey), "record", "--quiet", "--no-report", "--level", level, "--output", str(directory / "run"),
                "--", *command_of(case, setup)]
     return launch(command, env, case.limit_s + 60)
 
