@@ -5,6 +5,8 @@
 #include <array>
 #include <cctype>
 
+#include "analyze/signal_class.h"
+
 namespace latchkey {
 
 namespace {
@@ -36,6 +38,8 @@ constexpr std::array<std::string_view, 12> kSuffixes{
 constexpr std::array<std::string_view, 4> kLibraries{"libstdc++.so", "libc.so", "liblatchkey",
                                                      "libpthread.so"};
 
+constexpr std::string_view kLibc = "libc.so";
+
 /// "a::B::method" -> class "a::B", method "method".
 struct Parts {
     std::string scope, method;
@@ -59,6 +63,17 @@ bool is_lock_wrapper(std::string_view function, std::string_view module) {
     const bool is_constructor = owner == method;
     return contains_any(owner, kPrimitives) &&
            (is_constructor || ends_with_any(std::string_view(method), kMethods));
+}
+
+int depth_of(Places& places, std::uint32_t process, std::uint32_t stack) {
+    int depth = 0;
+    for (const std::uint32_t frame : places.frames(process, stack)) {
+        const Site& site = places.at(frame);
+        // Behind the program's frames comes libc's start of the thread.
+        if (depth > 0 && site.module.starts_with(kLibc)) return depth;
+        depth += !is_lock_wrapper(site.function, site.module);
+    }
+    return depth == 0 ? 0 : kDeep;
 }
 
 ObjectName name_of(Places& places, const Unnamed& object) {

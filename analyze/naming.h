@@ -35,4 +35,8 @@ ObjectName name_of(Places& places, const Unnamed& object);
 /// True for a function that only passes on to a lock or wait primitive.
 bool is_lock_wrapper(std::string_view short_function, std::string_view module);
 
+/// Frames of the program between a thread's start and the wait, lock wrappers apart; 0: no stack; kDeep
+/// (signal_class.h) if the thread's start is not in the stack.
+int depth_of(Places& places, std::uint32_t process, std::uint32_t stack);
+
 }  // namespace latchkey

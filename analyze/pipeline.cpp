@@ -41,12 +41,26 @@ void note_health(const StreamCursor& stream, ReadReport& report) {
     if (health.bad_packets != 0) report.damaged.push_back(stream.path());
 }
 
-/// Reads all folders: with our decoder in one merged sequence, the others one by one through babeltrace2.
+/// Reads through libbabeltrace2; `ours[i]` says why our decoder did not read that folder, if it was asked to.
+void read_foreign(std::vector<BtFolder>& folders, const std::vector<std::string>& ours, RecordSink& sink,
+                  ReadReport& report) {
+    read_with_babeltrace(folders, sink);
+    for (std::size_t i = 0; i < folders.size(); ++i) {
+        report.lost += folders[i].lost;
+        report.foreign += folders[i].foreign;
+        if (!folders[i].problem.empty())
+            report.unreadable.push_back({folders[i].path, ours[i].empty() ? folders[i].problem : ours[i]});
+    }
+}
+
+/// Reads all folders: in one merged sequence by our decoder, those it does not support by libbabeltrace2.
 template <typename Handler>
 ReadReport read_trace(const fs::path& directory, ReaderChoice choice, World& world, Handler& handler) {
     TraceSet set = find_traces(directory);
-    ReadReport report{std::move(set.unreadable), {}, {}, 0, 0};
+    ReadReport report;
     Merger merger;
+    std::vector<BtFolder> foreign;
+    std::vector<std::string> problems;
     for (std::size_t i = 0; i < set.folders.size(); ++i) {
         const TraceFolder& folder = set.folders[i];
         const std::uint32_t number = world.add_folder();
@@ -54,19 +68,15 @@ ReadReport read_trace(const fs::path& directory, ReaderChoice choice, World& wor
         if (choice == ReaderChoice::own && !problem.empty()) {
             report.unreadable.push_back({folder.path, problem});
         } else if (choice == ReaderChoice::babeltrace2 || !problem.empty()) {
-            Source source;
-            source.folder = number;
-            SinkFor<Handler> sink(handler);
-            const BtResult result = read_with_babeltrace(folder.path, source, sink);
-            report.lost += result.lost;
-            report.foreign += result.foreign;
-            if (!result.problem.empty())
-                report.unreadable.push_back(
-                    {folder.path, result.problem + (problem.empty() ? "" : "; ours: " + problem)});
+            foreign.push_back({folder.path});
+            foreign.back().source.folder = number;
+            problems.push_back(problem);
         } else {
             merger.add(folder, number, set.streams[i], report.unreadable);
         }
     }
+    SinkFor<Handler> sink(handler);
+    read_foreign(foreign, problems, sink, report);
     merger.run(handler);
     merger.for_each_stream([&](const StreamCursor& stream) { note_health(stream, report); });
     return report;

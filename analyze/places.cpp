@@ -85,8 +85,7 @@ std::vector<std::uint32_t> Places::frames(std::uint32_t process, std::uint32_t s
     if (stack == 0 || process >= world_.processes().size()) return sites;
     for (const std::uint64_t address : world_.frames(world_.processes()[process], stack)) {
         const std::uint32_t id = call_site(process, address);
-        const bool is_own = id != 0 && at(id).module.starts_with(kOwnLibrary);
-        if (id != 0 && !(is_own && sites.empty())) sites.push_back(id);
+        if (id != 0 && !at(id).module.starts_with(kOwnLibrary)) sites.push_back(id);
     }
     return sites;
 }

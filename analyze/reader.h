@@ -29,7 +29,6 @@ struct Unreadable {
 struct TraceSet {
     std::deque<TraceFolder> folders;
     std::vector<std::vector<std::filesystem::path>> streams;  // per folder
-    std::vector<Unreadable> unreadable;
 };
 
 /// Finds and opens every trace folder (one that holds a `metadata` file) below a directory.

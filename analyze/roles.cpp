@@ -24,8 +24,7 @@ bool is_digit(char c) {
     return std::isdigit(static_cast<unsigned char>(c)) != 0;
 }
 bool is_address(const std::string& word) {
-    return word == "[local]" || (is_digit(word[0]) && word.find('.') != std::string::npos) ||
-           word.find('(') != std::string::npos;
+    return (is_digit(word[0]) && word.find('.') != std::string::npos) || word.find('(') != std::string::npos;
 }
 
 }  // namespace
@@ -105,7 +104,9 @@ std::string Roles::title_of(const Process& process) const {
     while (words >> word) {
         if (word == base_name(process.exe) + ":") continue;
         if (!role.empty()) role.push_back(' ');
-        if (is_address(word)) return role + "*";  // what follows is what the client does just now
+        // Behind a client's address stands what it does just now.
+        if (is_address(word)) return role + "*";
+        if (word == "[local]") return role + word;
         role += fold_indexes(word);
     }
     return role;

@@ -5,8 +5,20 @@ namespace latchkey {
 
 namespace {
 
-constexpr std::uint64_t kDominantPercent = 50;  // of its life: this is where the thread waits for work
-constexpr std::uint64_t kTimedPercent = 90;     // of the waits: nobody ends them
+/// From which share of its life on a wait is where the thread waits for work. A worker waits for its queue
+/// near the start of the thread, a caller deep inside of what it was asked to do.
+constexpr std::uint64_t kDominantPercent = 50;
+constexpr std::uint64_t kShallowPercent = 10;
+constexpr std::uint64_t kDeepPercent = 90;
+constexpr int kShallowFrames = 3;
+constexpr int kDeepFrames = 8;
+constexpr std::uint64_t kTimedPercent = 90;  // of the waits: nobody ends them
+
+std::uint64_t dominant_percent(int depth) {
+    if (depth == 0) return kDominantPercent;
+    if (depth <= kShallowFrames) return kShallowPercent;
+    return depth >= kDeepFrames ? kDeepPercent : kDominantPercent;
+}
 
 std::string percent_of_life(std::uint64_t percent) {
     return percent == 0 ? "under 1 % of the waiters' life"
@@ -28,7 +40,7 @@ Verdict classify(const WaitFacts& facts) {
     const std::uint64_t ended_ns = facts.ended_by_others_ns + facts.ended_by_peers_ns;
     const std::string share = percent_of_life(percent);
     if (facts.ended_by_peers_ns * 2 > ended_ns) return {WaitClass::known, share + ", ended by its peers"};
-    const bool is_dominant = percent >= kDominantPercent;
+    const bool is_dominant = percent >= dominant_percent(facts.depth);
     if (is_dominant && facts.network_calls >= facts.waits)
         return {WaitClass::known, share + ", but the waiters serve the network"};
     if (is_dominant)

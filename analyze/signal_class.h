@@ -13,6 +13,9 @@ namespace latchkey {
 
 enum class WaitClass : std::uint8_t { idle, known, unknown };
 
+/// Depth of a stack whose outer end was not recorded.
+inline constexpr int kDeep = 1000;
+
 /// All waits of one role on one signal row, and who ended them.
 struct WaitFacts {
     Object object = Object::cond;
@@ -22,6 +25,7 @@ struct WaitFacts {
     std::uint64_t ended_by_peers_ns = 0;   // by threads of the same role
     std::uint64_t life_ns = 0;             // of the threads that waited here, summed
     std::uint64_t network_calls = 0;       // their receive and poll calls: where a server thread idles
+    int depth = 0;                         // program frames from the thread's start to the wait; 0: not known
 };
 
 struct Verdict {

@@ -13,20 +13,21 @@ constexpr std::size_t kMaxWokenAddresses = 1u << 15;
 constexpr std::uint64_t kLateWakeNs =
     1'000'000;  // a wake reported this long after the return may be its cause
 
-std::uint64_t object_key(Object object, std::uint32_t process) {
-    return std::uint64_t{process} << 8 | static_cast<std::uint8_t>(object);
+std::uint64_t object_key(Object object, std::uint32_t family) {
+    return std::uint64_t{family} << 8 | static_cast<std::uint8_t>(object);
 }
 
 }  // namespace
 
 std::uint32_t SignalModel::signal_at(Process& process, std::uint64_t address, Object object,
                                      std::uint64_t init_site) {
-    const std::uint64_t key = mix(address, object_key(object, process.index));
+    const std::uint64_t key = mix(address, object_key(object, process.family));
     std::uint32_t* known = by_address_.find(key);
     if (known != nullptr) {
         Signal& signal = signals_[*known];
         if (init_site == 0 || signal.init_site == 0 || init_site == signal.init_site) {
             if (init_site != 0) signal.init_site = init_site;
+            if (signal.process != process.index) signal.one_process = false;
             return *known;
         }
     }
@@ -34,7 +35,7 @@ std::uint32_t SignalModel::signal_at(Process& process, std::uint64_t address, Ob
     std::uint32_t* slot = known;
     if (is_full) {
         ++folded_;
-        slot = &by_class_[mix(init_site, object_key(object, process.index))];
+        slot = &by_class_[mix(init_site, object_key(object, process.family))];
         if (*slot != 0) return *slot;
         if (signals_.size() >= 2 * kMaxSignals) return static_cast<std::uint32_t>(signals_.size() - 1);
     } else if (slot == nullptr) {

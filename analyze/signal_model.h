@@ -4,9 +4,10 @@
 // holds what is waited for; somebody will signal. Who waited, who woke, how long from the wake to the
 // return. Whether a wait was idleness or somebody's request is decided afterwards (signal_class.h).
 //
-// A waker in another process cannot tell the waiter who it is. Such a wait (no waker in the event) is
-// matched with the last wake on the same address in the same family of forked processes before the
-// return; the decision is put off a little because a wake is often reported after its effect.
+// Processes that fork from one image share addresses, and often memory: an address is one signal for all
+// of them. A waker in another process cannot tell the waiter who it is. Such a wait (no waker in the event)
+// is matched with the last wake on the same address in the same family of forked processes before the return;
+// the decision is put off a little because a wake is often reported after its effect.
 #pragma once
 
 #include <array>
@@ -27,6 +28,7 @@ struct Signal {
     std::uint32_t process = 0;
     std::uint32_t instances = 1;
     Object object = Object::none;
+    bool one_process = true;  // false: processes of one family wait or wake here
     std::uint64_t waits = 0, timeouts = 0, open_waits = 0, wakes = 0;
     std::uint64_t wait_ns = 0, wait_max_ns = 0, wakeup_ns = 0;
     Histogram times;
@@ -83,7 +85,7 @@ class SignalModel {
     World& world_;
     HistogramPool& pool_;
     std::deque<Signal> signals_;
-    FlatMap<std::uint64_t, std::uint32_t> by_address_;  // mixed with process and object
+    FlatMap<std::uint64_t, std::uint32_t> by_address_;  // mixed with family and object
     FlatMap<std::uint64_t, std::uint32_t> by_class_;
     FlatMap<std::uint64_t, Wakes> wakes_;  // by family and address
     BoundedTable<PlaceKey, Tally> places_;

@@ -88,7 +88,9 @@ class SignalStore {
                     pair.sums.waits.ns;
         }
         const auto& threads = results_.analysis.world.threads();
+        const std::map<RoleKey, int> depths = costliest_depths();
         for (auto& [key, facts] : facts_) {
+            if (const auto depth = depths.find(key); depth != depths.end()) facts.depth = depth->second;
             for (const std::uint32_t thread : waiters_[key]) {
                 if (thread >= threads.size()) continue;
                 facts.life_ns += threads[thread].end_ns - threads[thread].start_ns;
@@ -101,6 +103,25 @@ class SignalStore {
             if (verdicts_[key].wait_class == WaitClass::idle)
                 time.idle_ns += static_cast<double>(facts.wait_ns);
         }
+    }
+
+    /// How deep in the program each role waits, by its costliest stack per row.
+    std::map<RoleKey, int> costliest_depths() {
+        struct Best {
+            std::uint64_t ns = 0;
+            std::uint32_t process = 0, stack = 0;
+        };
+        std::map<RoleKey, Best> best;
+        const auto& threads = results_.analysis.world.threads();
+        model_.places().for_each([&](const PlaceKey& key, const Tally& tally) {
+            if (key.stack == 0 || key.side != 0 || key.thread >= threads.size()) return;
+            Best& so_far = best[{grouping_.row_of[key.record], results_.roles.of(key.thread)}];
+            if (tally.ns >= so_far.ns) so_far = {tally.ns, threads[key.thread].process, key.stack};
+        });
+        std::map<RoleKey, int> depths;
+        for (const auto& [key, stack] : best)
+            depths[key] = depth_of(results_.places, stack.process, stack.stack);
+        return depths;
     }
 
     /// The verdict of the role that waited longest stands for the row.
@@ -130,7 +151,8 @@ class SignalStore {
             s.times.merge(results_.analysis.locks.pool(), from.times);
             instances += from.instances;
             if (from.wait_ns > model_.signals()[busiest].wait_ns) busiest = i;
-            one_process = one_process && from.process == model_.signals()[records.front()].process;
+            one_process =
+                one_process && from.one_process && from.process == model_.signals()[records.front()].process;
         }
         const Signal& best = model_.signals()[busiest];
         const bool is_rest = grouping_.is_cut && row == grouping_.order.size();

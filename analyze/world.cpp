@@ -92,7 +92,7 @@ void World::on(const Moment& moment, const record::process_started& event) {
     const std::uint32_t* parent = latest_.find(event.ppid);
     if (parent != nullptr && *parent < process.index) {  // older, so that the ancestry has no cycle
         process.parent = *parent;
-        process.family = processes_[*parent].family;
+        if (processes_[*parent].exe == process.exe) process.family = processes_[*parent].family;
     }
 }
 

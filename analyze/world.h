@@ -60,7 +60,7 @@ struct Process {
     std::uint32_t folder = 0;
     std::uint32_t pid = 0, ppid = 0;
     std::uint32_t parent = kNone;
-    std::uint32_t family = 0;  // the oldest known ancestor
+    std::uint32_t family = 0;  // the oldest known ancestor with the same executable: they share addresses
     std::uint8_t level = 1;
     bool exited = false;
     bool has_trace = false;
