@@ -12,7 +12,7 @@ void thread_is_coming();
 // A thread of the program came whose end we shall not see: from now on glibc decides alone.
 void thread_is_unseen();
 
-// A thread of the program has ended. Does not return if it was the last one and only the tracer's are left.
+// A thread of the program ends. If it is the last one and only the tracer's are left, the process ends after it.
 void thread_is_gone();
 
 // In a fork child the calling thread is alone.
