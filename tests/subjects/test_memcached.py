@@ -59,8 +59,9 @@ class MemcachedCase(ServerCase):
         with self.recorded("run", "full"):
             self.fixed_commands()
             self.server.memcslap("--concurrency=4", "--execute-number=200", "--test=set")
-        result = self.result("run")
-        self.assertGreater(result.value("SELECT sum(instances) FROM locks WHERE object = 'mutex'"), 1)
+        items = self.result("run").rows("SELECT * FROM locks WHERE name_source = 'init' AND instances > 100")
+        self.assertEqual(len(items), 1, "the item locks are one class, named by who initialised them")
+        self.assertGreater(items[0]["acquired"], KEYS)
         truth.check_full_level(self, "run")
         truth.check_babeltrace(self, "run")
 
