@@ -20,4 +20,7 @@ void forget_descriptor(int fd);
 void forget_descriptors();                     // all: after fork
 void forget_descriptors(unsigned first, unsigned last);
 
+// close_range(2), which spares the tracer's descriptors while it is loaded. Also for the raw system call.
+int close_descriptors(unsigned first, unsigned last, int flags);
+
 }  // namespace latchkey

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "preload/counters_file.h"
+#include "preload/descriptors.h"
 #include "preload/io_call.h"
 #include "preload/priority.h"
 #include "preload/real.h"
@@ -79,6 +80,8 @@ INTERPOSE(long, syscall, (long number, long a, long b, long c, long d, long e, l
         case SYS_futex: return futex(*record, s, site);
         case SYS_ioprio_set: return set_priority(*record, s, b, static_cast<int32_t>(c), site);
         case SYS_sched_setscheduler: return set_priority(*record, s, a, static_cast<int32_t>(b), site);
+        case SYS_close_range:
+            return close_descriptors(static_cast<unsigned>(a), static_cast<unsigned>(b), static_cast<int>(c));
         case SYS_sched_setattr: return set_priority(*record, s, a, 0, site);
         default: return pass_on(s);
     }

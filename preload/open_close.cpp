@@ -79,12 +79,16 @@ void close_each(unsigned first, unsigned last) {
 
 }  // namespace
 
-INTERPOSE(int, close_range, (unsigned first, unsigned last, int flags)) {
-    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_close_range]++;
+int latchkey::close_descriptors(unsigned first, unsigned last, int flags) {
     if ((flags & kCloexecFlag) == 0) forget_descriptors(first, last);
     if (!is_tracer_loaded() || first > last || flags != 0) return real::close_range(first, last, flags);
     close_each(first, last);
     return 0;
+}
+
+INTERPOSE(int, close_range, (unsigned first, unsigned last, int flags)) {
+    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_close_range]++;
+    return close_descriptors(first, last, flags);
 }
 
 INTERPOSE(void, closefrom, (int first)) {
