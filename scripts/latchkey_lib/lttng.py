@@ -41,6 +41,14 @@ def missing() -> list[str]:
     return commands + [f"lib{stem}" for stem in stems if not ctypes.util.find_library(stem)]
 
 
+def helper_paths() -> list[str]:
+    """Where HELPERS are. By full path, because the loader drops that silently in a setuid program that is
+    started below ours; a bare name it looks for there, and complains."""
+    cache = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False).stdout
+    found = dict(re.findall(r"^\s*(\S+) .*=> (\S+)$", cache, re.MULTILINE)[::-1])
+    return [found.get(name, name) for name in HELPERS]
+
+
 def buffer_bytes(level: str, cpus: int) -> int:
     """Shared memory that the buffers of one traced process take."""
     size, count = _BUFFERS[level]
@@ -115,6 +123,7 @@ class SessionDaemon:
             self._lttng("destroy", SESSION, timeout_s=_STOP_S)
         except LttngError as error:
             problems.append(f"the recording did not end orderly ({error}); the last events may be missing")
+        self._output.chmod(0o700)
         return lost, problems + failed_writes(self._log.read_text(errors="replace"))
 
     def close(self) -> None:
