@@ -3,7 +3,7 @@
 
 from latchkey_lib.filters import Filters
 from latchkey_lib.load import SITE_COLUMNS, Result
-from latchkey_lib.table import Table, ns, number, size, text
+from latchkey_lib.table import Table, Value, ns, number, size, text
 
 
 def files(result: Result, filters: Filters) -> Table:
@@ -135,3 +135,26 @@ def io_under_lock(result: Result, filters: Filters) -> Table:
             )
     table.sort(table.order)
     return table
+
+
+def merged_io_under_lock(result: Result, filters: Filters) -> Table:
+    """The same with one row per lock, call and file; site and source are those that took most time."""
+    table = io_under_lock(result, filters)
+    groups: dict[tuple[Value, ...], list[tuple[Value, ...]]] = {}
+    for row in table.rows:  # the longest first
+        groups.setdefault(row[:3], []).append(row)
+    table.rows = [_merged(table, rows) for rows in groups.values()]
+    table.sort(table.order)
+    return table
+
+
+def _merged(table: Table, rows: list[tuple[Value, ...]]) -> tuple[Value, ...]:
+    """Count and time added up, the longest call, the first row's other values."""
+    merged = list(rows[0])
+    for name, combine in (("count", sum), ("total", sum), ("max", max)):
+        at = table.index(name)
+        merged[at] = combine(row[at] or 0 for row in rows)
+    roles = {row[table.index("role")] for row in rows}
+    if len(roles) > 1:
+        merged[table.index("role")] = f"{len(roles)} roles"
+    return tuple(merged)

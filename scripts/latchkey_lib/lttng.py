@@ -7,7 +7,6 @@ and so that we know whom to kill when it does not answer. It also ends if we are
 """
 
 import ctypes
-import ctypes.util
 import os
 import re
 import shutil
@@ -37,16 +36,17 @@ _LIBC = ctypes.CDLL(None)
 def missing() -> list[str]:
     """What of LTTng is not installed."""
     commands = [name for name in ("lttng", "lttng-sessiond") if not shutil.which(name)]
-    stems = [name.removeprefix("lib").split(".so")[0] for name in HELPERS]
-    return commands + [f"lib{stem}" for stem in stems if not ctypes.util.find_library(stem)]
+    found = helper_paths()
+    return commands + [name for name in HELPERS if name not in found]
 
 
-def helper_paths() -> list[str]:
-    """Where HELPERS are. By full path, because the loader drops that silently in a setuid program that is
-    started below ours; a bare name it looks for there, and complains."""
+def helper_paths() -> dict[str, str]:
+    """Where those of HELPERS are that the loader knows. They are preloaded by full path: the loader drops
+    that silently in a set-user-ID program below ours, where it would complain about a bare name."""
     cache = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False).stdout
-    found = dict(re.findall(r"^\s*(\S+) .*=> (\S+)$", cache, re.MULTILINE)[::-1])
-    return [found.get(name, name) for name in HELPERS]
+    known = re.findall(r"^\s*(\S+) \(libc6,x86-64.*=> (\S+)$", cache, re.MULTILINE)
+    found = dict(reversed(known))
+    return {name: found[name] for name in HELPERS if name in found}
 
 
 def buffer_bytes(level: str, cpus: int) -> int:
@@ -123,7 +123,8 @@ class SessionDaemon:
             self._lttng("destroy", SESSION, timeout_s=_STOP_S)
         except LttngError as error:
             problems.append(f"the recording did not end orderly ({error}); the last events may be missing")
-        self._output.chmod(0o700)
+        if self._output.is_dir():
+            self._output.chmod(0o700)
         return lost, problems + failed_writes(self._log.read_text(errors="replace"))
 
     def close(self) -> None:

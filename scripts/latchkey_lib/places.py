@@ -44,7 +44,7 @@ class Places:
         self._places: dict[tuple[int, str], dict[str, Place]] = {}
         for row in result.rows(f"SELECT {kind} AS target, side, site, stack, count, ns FROM {kind}_sites"):
             places = self._places.setdefault((row["target"], row["side"]), {})
-            chain = ARROW.join(stacks.chain(row["site"], row["stack"]))
+            chain = ARROW.join(_without_repeats(stacks.chain(row["site"], row["stack"])))
             old = places.get(chain, Place(chain, 0, 0))
             places[chain] = Place(chain, old.ns + (row["ns"] or 0), old.count + (row["count"] or 0))
 
@@ -54,6 +54,15 @@ class Places:
             if places := self._places.get((target, side)):
                 return sorted(places.values(), key=lambda place: (-place.ns, -place.count, place.chain))
         return []
+
+
+def _without_repeats(names: list[str]) -> list[str]:
+    """Of functions without a symbol (module+0x12) in a row, only the first keeps its module."""
+    modules = [""] + [name.partition("+0x")[0] if "+0x" in name else "" for name in names]
+    return [
+        name.removeprefix(module) if module and module == before else name
+        for name, before, module in zip(names, modules, modules[1:])
+    ]
 
 
 def short(name: str) -> str:

@@ -141,7 +141,7 @@ def _preload_list(traced: bool) -> str:
             raise UsageError(
                 f"{parts.events}: not found; build with -Devents=enabled, or use --level counters"
             )
-        libraries += lttng.helper_paths()
+        libraries += lttng.helper_paths().values()
     if before := os.environ.get("LD_PRELOAD"):
         libraries.append(before)
     return ":".join(libraries)

@@ -31,7 +31,7 @@ def report(result: Result, filters: Filters, style: Style, limit: int) -> Iterat
     yield from _signals(result, filters, style, limit)
     yield from _section(style, "WHO WAKES WHOM", views.pairs(result, filters, "signal"), limit)
     yield from _section(style, "I/O PER FILE", io_views.files(result, filters), limit)
-    yield from _section(style, "I/O UNDER A LOCK", io_views.io_under_lock(result, filters), limit)
+    yield from _section(style, "I/O UNDER A LOCK", io_views.merged_io_under_lock(result, filters), limit)
 
 
 def quality_lines(result: Result, style: Style) -> Iterator[str]:
@@ -39,15 +39,11 @@ def quality_lines(result: Result, style: Style) -> Iterator[str]:
     findings = [dict(zip(("severity", "key", "value", "text"), row)) for row in views.quality(result).rows]
     launcher = [str(text) for text in result.launcher_facts().get("warnings", [])]
     warnings = sum(finding["severity"] == "warning" for finding in findings) + len(launcher)
-    lost = next((finding["value"] for finding in findings if finding["key"] == "lost_events"), None)
+    lost = next((finding["value"] for finding in findings if finding["key"] == "lost_events"), 0)
     events = units.count(result.number("events"))
     level = result.meta.get("level") or units.UNKNOWN
     verdict = "good" if not warnings else "1 warning" if warnings == 1 else f"{warnings} warnings"
-    told = (
-        "no events, sums only"
-        if level == "counters"
-        else f"{events} events, {_lost(lost, bool(warnings))} lost"
-    )
+    told = "no events, sums only" if level == "counters" else f"{events} events, {units.count(lost)} lost"
     first, *rest = textwrap.wrap(f"data quality: {verdict} ({told})", style.width, subsequent_indent="  ")
     yield from (style.heading(first), *rest)
     if result.meta.get("finished") == "0":
@@ -62,10 +58,6 @@ def quality_lines(result: Result, style: Style) -> Iterator[str]:
         yield from textwrap.wrap(
             f"{severity}: {text}", style.width, initial_indent="  ", subsequent_indent="    "
         )
-
-
-def _lost(lost: int | None, doubted: bool) -> str:
-    return units.count(lost if lost is not None or doubted else 0)
 
 
 def _header(result: Result) -> str:

@@ -53,7 +53,8 @@ class Program(Recording):
         environ = dict(line.split("=", 1) for line in done.stdout.splitlines())
         preloads = environ["LD_PRELOAD"].split(":")
         self.assertTrue(preloads[0].endswith("/liblatchkey-preload.so"))
-        self.assertEqual(preloads[1:], [*lttng.HELPERS, "libdl.so.2"])
+        self.assertEqual([Path(name).name for name in preloads[1:]], [*lttng.HELPERS, "libdl.so.2"])
+        self.assertTrue(all(Path(name).is_absolute() for name in preloads[:-1]))
         self.assertEqual((environ["LATCHKEY_LEVEL"], environ["LATCHKEY_MIN_WAIT"]), ("contended", "10us"))
         self.assertEqual(environ["LATCHKEY_DIR"], str(self.run_dir))
         self.assertNotIn("LATCHKEY_BUILD", environ)
@@ -78,6 +79,7 @@ class RunDirectory(Recording):
         self.assertEqual({path.name for path in self.run_dir.iterdir()}, {"run.json", "counters", "trace"})
         self.assertEqual(self.run_dir.stat().st_mode & 0o777, 0o700)
         self.assertEqual((self.run_dir / "run.json").stat().st_mode & 0o777, 0o600)
+        self.assertEqual((self.run_dir / "trace").stat().st_mode & 0o777, 0o700)
         for file in (self.run_dir / "counters").iterdir():
             self.assertEqual(file.stat().st_mode & 0o077, 0)
         self.assertTrue(any("latchkey:process_started" in line for line in self.events()))
