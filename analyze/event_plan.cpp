@@ -7,6 +7,17 @@ namespace {
 
 constexpr std::string_view kProvider = "latchkey:";
 
+#define NUM(type, field, help) +1
+#define TXT(field, help) +1
+#define SEQ(type, field, help) +1
+#define EVENT(name, help, ...) \
+    static_assert(0 __VA_ARGS__ <= FoundFields::kMaxFields, #name " has too many fields");
+#include "preload/events.def"
+#undef EVENT
+#undef NUM
+#undef TXT
+#undef SEQ
+
 /// A record's fields as the table has them, in the words of the metadata.
 class TableFields {
   public:

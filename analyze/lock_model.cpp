@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint8_t kStillWaiting = 255;
 constexpr std::size_t kLateWaits = 4096;
 constexpr std::size_t kMaxReleases = 512;  // of one wait that are told apart
+constexpr int kDisorder = 16;  // reports of releases that may come in another order than the releases
 
 bool has_owner(Object object) {
     return object >= Object::mutex && object <= Object::spin;
@@ -177,19 +178,23 @@ void LockModel::finish() {
 /// Collects the contended releases inside the wait in time order.
 void LockModel::find_releases(const Wait& wait, std::uint64_t begin) {
     within_.clear();
-    const auto consider = [&](const Release& release) {
+    int outside = 0;
+    const auto consider = [&](const Release& release, bool is_beyond) {
+        outside = is_beyond ? outside + 1 : 0;
         if (release.release_ns > begin && release.release_ns <= wait.end_ns && release.thread != wait.waiter)
             within_.push_back(&release);
+        return outside < kDisorder && within_.size() < kMaxReleases;
     };
     ReleaseLog::Ticket ticket = wait.anchor;
-    for (; const Release* release = releases_.find(ticket); ticket = releases_.before(ticket)) {
-        if (release->release_ns <= begin || within_.size() >= kMaxReleases) break;
-        consider(*release);
+    while (const Release* release = releases_.find(ticket)) {
+        if (!consider(*release, release->release_ns <= begin)) break;
+        ticket = releases_.before(ticket);
     }
+    outside = 0;
     ticket = wait.anchor != 0 ? releases_.after(wait.anchor) : wait.stats->lock->first_release;
-    for (; const Release* release = releases_.find(ticket); ticket = releases_.after(ticket)) {
-        if (release->release_ns > wait.end_ns || within_.size() >= kMaxReleases) break;
-        consider(*release);
+    while (const Release* release = releases_.find(ticket)) {
+        if (!consider(*release, release->release_ns > wait.end_ns)) break;
+        ticket = releases_.after(ticket);
     }
     std::sort(within_.begin(), within_.end(),
               [](const Release* a, const Release* b) { return a->release_ns < b->release_ns; });

@@ -41,7 +41,10 @@ Lock& LockTable::at(const Process& process, std::uint64_t address, Object object
     if (known != nullptr) [[likely]] {
         Lock& lock = **known;
         const bool is_other = init_site != 0 && lock.init_site != 0 && init_site != lock.init_site;
-        if (lock.object == object && !is_other && !lock.destroyed) [[likely]] {
+        const bool is_born_again =
+            lock.destroyed && init_site != 0;  // of the same class, if from the same site
+        if (lock.object == object && !is_other && (!lock.destroyed || is_born_again)) [[likely]] {
+            lock.destroyed = false;
             if (init_site != 0) lock.init_site = init_site;
             return lock;
         }
