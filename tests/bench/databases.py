@@ -2,13 +2,13 @@
 """Benchmark `databases`: what recording costs four databases, as CPU time per operation, recorded ÷ bare.
 
 Throughput on a shared machine moves by a factor of two between equal runs; CPU time per operation moves by
-a few percent. Samples of the variants alternate in the order bare, default, full, full, default, bare; each
-half of that gives one ratio. The value is the median of the ratios, the spread their least and greatest.
+a few percent. Each database runs three times side by side, bare and recorded at two levels; each takes its
+load in turn, in the order bare, default, full, full, default, bare. Each half of that gives one ratio. The
+value is the median of the ratios, the spread their least and greatest.
 
-Embedded engines: one process of the test driver per sample does a fixed number of operations and measures
-itself with getrusage after the database was opened. Servers: all variants run side by side, each takes its
-load in turn, and the CPU clocks of the server's processes are read before and after. The load generators and
-LTTng's daemons are not counted: their CPU time is not the database's.
+Embedded engines measure themselves with getrusage. Of servers, the CPU clocks of all processes are read
+before and after. The load generators and LTTng's daemons are not counted: their CPU time is not the
+database's. What a recording does at the start and the end is not counted either.
 """
 
 import os
@@ -16,10 +16,12 @@ import re
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -29,21 +31,22 @@ import programs  # noqa: E402
 from case import BUILD, DRIVERS, ROOT  # noqa: E402
 from servers import MariaDb, PostgreSql, Server  # noqa: E402
 
-VARIANTS = {"bare": None, "default": "contended", "full": "full"}
+LEVELS = {"bare": None, "default": "contended", "full": "full"}
 ORDER = ("bare", "default", "full", "full", "default", "bare")
 KEYS = {"default": "{}_cpu_per_op", "full": "{}_full_cpu_per_op"}
 SETTLE_S = 0.03
+STOP_TIMEOUT_S = 60
 
 Sample = Callable[[str], float]     # variant to CPU seconds per operation
 
 
 def run(quick: bool) -> dict:
     """The benchmark's values, spread and conditions; quick takes at most 15 s, else at most 90 s."""
-    rounds = 1 if quick else 3
+    rounds = 1 if quick else 6
     values: dict[str, float] = {}
     spread: dict[str, list[float]] = {}
-    for name, subject in SUBJECTS.items():
-        with subject(quick) as sample:
+    with all_running(quick) as samples:
+        for name, sample in samples.items():
             for variant, ratios in measure(sample, rounds).items():
                 key = KEYS[variant].format(name)
                 values[key] = round(statistics.median(ratios), 4)
@@ -53,19 +56,30 @@ def run(quick: bool) -> dict:
 
 
 def measure(sample: Sample, rounds: int) -> dict[str, list[float]]:
-    """Ratios to bare of each recorded variant, two per round."""
+    """Ratios to bare of each recorded variant, two per round; a first sample of each warms up."""
     ratios: dict[str, list[float]] = {variant: [] for variant in KEYS}
+    for variant in LEVELS:
+        sample(variant)
     for _ in range(rounds):
         taken = [(variant, sample(variant)) for variant in ORDER]
-        for half in (dict(taken[:len(VARIANTS)]), dict(taken[len(VARIANTS):])):
+        for half in (dict(taken[:len(LEVELS)]), dict(taken[len(LEVELS):])):
             for variant in KEYS:
                 ratios[variant].append(half[variant] / half["bare"])
     return ratios
 
 
+@contextmanager
+def all_running(quick: bool) -> Iterator[dict[str, Sample]]:
+    """All databases in all variants. They start and stop together: that takes longer than measuring."""
+    contexts = {name: subject(quick) for name, subject in SUBJECTS.items()}
+    with ThreadPoolExecutor() as pool, ExitStack() as stack:
+        stack.callback(lambda: list(pool.map(lambda one: one.__exit__(None, None, None), contexts.values())))
+        yield dict(zip(contexts, pool.map(lambda one: one.__enter__(), contexts.values()), strict=True))
+
+
 def prefix(variant: str, directory: Path) -> list[str]:
     """The words before a program that record it as `variant` wants, into a new directory."""
-    level = VARIANTS[variant]
+    level = LEVELS[variant]
     if level is None:
         return []
     output = tempfile.mkdtemp(prefix=f"{variant}-", dir=directory)
@@ -88,28 +102,34 @@ def scratch() -> Iterator[Path]:
 # ---- engines inside their program ----
 
 def rocksdb(quick: bool):
-    return driver("rocksdb", 15_000 if quick else 60_000)
+    return driver("rocksdb", 12_000 if quick else 25_000)
 
 
 def sqlite(quick: bool):
-    return driver("sqlite", 2_500 if quick else 15_000)
+    return driver("sqlite", 2_000 if quick else 5_000)
 
 
 @contextmanager
 def driver(engine: str, operations: int) -> Iterator[Sample]:
-    """Samples of one driver: three writers and a reader, `operations` each, on a new database each time."""
-    with scratch() as directory:
-        env = {**os.environ, "OPS": str(operations), "LATCHKEY_BUILD": str(BUILD)}
+    """Samples of one test driver per variant, with two writers and a reader of `operations` each."""
+    env = {**os.environ, "STEPS": "1", "OPS": str(operations), "LATCHKEY_BUILD": str(BUILD)}
+    with scratch() as directory, ExitStack() as stack:
+        running = {}
+        for variant in LEVELS:
+            argv = [*prefix(variant, directory), DRIVERS / f"driver-{engine}", directory / variant,
+                    "2", "1", "0", "0"]
+            running[variant] = subprocess.Popen([str(word) for word in argv], env=env, text=True, bufsize=1,
+                                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            stack.callback(running[variant].wait, STOP_TIMEOUT_S)
+        for process in running.values():
+            stack.callback(process.stdin.close)
 
         def sample(variant: str) -> float:
-            data = Path(tempfile.mkdtemp(dir=directory))
-            argv = [*prefix(variant, directory), DRIVERS / f"driver-{engine}", data, "3", "1", "0", "0"]
-            finished = programs.run(argv, programs.own_account(), env, directory)
-            shutil.rmtree(data)
-            match = re.search(r"([0-9.]+) cpu us per operation", finished.out)
-            if finished.status != 0 or not match:
-                raise RuntimeError(f"driver-{engine} ended with {finished.status}: {finished.err}")
-            return float(match.group(1)) / 1e6
+            running[variant].stdin.write("\n")
+            for line in running[variant].stdout:
+                if match := re.search(r"([0-9.]+) cpu us per operation", line):
+                    return float(match.group(1)) / 1e6
+            raise RuntimeError(f"driver-{engine} ended with {running[variant].wait()}")
 
         yield sample
 
@@ -128,28 +148,31 @@ def children(pid: int) -> list[int]:
 @contextmanager
 def servers(cls: type[Server], fill: Callable[[Server], None]) -> Iterator[dict[str, Server]]:
     """One server per variant, all running, each with a database of its own that `fill` filled."""
-    with scratch() as directory, ExitStack() as stack:
+    with ThreadPoolExecutor() as pool, scratch() as directory, ExitStack() as stack:
         account = programs.unprivileged_account()
         os.chown(directory, account.uid, account.gid)
-        running = {variant: cls(directory / variant) for variant in VARIANTS}
         template = cls(directory / "template")
         template.create()
         with template.start() as program:
             fill(template)
             template.stop(program)
-        for server in running.values():
-            server.copy_from(template)
-        for variant, server in running.items():
-            program = server.start(prefix(variant, directory), {"LATCHKEY_BUILD": str(BUILD)})
+        running = {variant: cls(directory / variant) for variant in LEVELS}
+
+        def start(variant: str) -> programs.Program:
+            running[variant].copy_from(template)
+            return running[variant].start(prefix(variant, directory), {"LATCHKEY_BUILD": str(BUILD)})
+
+        started = dict(zip(running, pool.map(start, running), strict=True))
+        for program in started.values():
             stack.enter_context(program)
-            stack.callback(server.stop, program)
+        stack.callback(lambda: list(pool.map(lambda one: running[one].stop(started[one]), running)))
         yield running
 
 
 @contextmanager
 def mariadb(quick: bool) -> Iterator[Sample]:
     """sysbench with a fixed number of transactions per sample."""
-    events = 500 if quick else 1500
+    events = 250 if quick else 500
 
     def fill(server: MariaDb) -> None:
         server.sql("CREATE DATABASE sbtest")
@@ -170,7 +193,7 @@ def mariadb(quick: bool) -> Iterator[Sample]:
 def postgres(quick: bool) -> Iterator[Sample]:
     """TPC-B by a pgbench per server that is stopped and continued, so that no backend ends within a sample:
     of an ended one only ticks of 10 ms would be known."""
-    seconds = 0.4 if quick else 1.0
+    seconds = 0.25 if quick else 0.5
 
     def fill(server: PostgreSql) -> None:
         server.pgbench("-i", "-s", "1", "-q")
@@ -199,11 +222,11 @@ def postgres(quick: bool) -> Iterator[Sample]:
 
 @contextmanager
 def endless_pgbench(server: PostgreSql) -> Iterator[programs.Program]:
-    """pgbench, warmed up and stopped."""
+    """pgbench, connected and stopped."""
     argv = server.pgbench_argv("-n", "-c", "8", "-j", "2", "-T", "3600", "-M", "prepared")
     log = server.dir / "pgbench.log"
     with programs.Program(argv, server.account, server.env, log, server.dir) as program:
-        program.wait_until(lambda: int(server.sql("SELECT count(*) FROM pgbench_history")) > 200)
+        program.wait_until(lambda: int(server.sql("SELECT count(*) FROM pgbench_history")) > 50)
         program.send(signal.SIGSTOP)
         try:
             yield program

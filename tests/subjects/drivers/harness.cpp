@@ -70,20 +70,25 @@ void print_outcome(const Outcome& outcome, unsigned process, const rusage& befor
     if (!remark.empty()) std::printf("%s\n", remark.c_str());
 }
 
-void run_process(const Subject& subject, const Arguments& arguments, unsigned process) {
-    const auto engine = subject.open(arguments.dir, arguments.sync);
+void run_round(Engine& engine, const Arguments& arguments, unsigned process) {
     rusage before{};
     getrusage(RUSAGE_SELF, &before);
-    const Outcome outcome = run_load(*engine, arguments.load, process);
+    const Outcome outcome = run_load(engine, arguments.load, process);
     if (arguments.quiet) {
         // Without OPS the number of operations is a timing too.
         if (arguments.load.operations != 0)
             std::printf("process %u: %" PRIu64 " writes, %" PRIu64 " reads\n", process,
                         outcome.writes.count(), outcome.reads.count());
     } else {
-        print_outcome(outcome, process, before, engine->remark());
+        print_outcome(outcome, process, before, engine.remark());
     }
     std::fflush(stdout);
+}
+
+void run_process(const Subject& subject, const Arguments& arguments, unsigned process) {
+    const auto engine = subject.open(arguments.dir, arguments.sync);
+    if (option("STEPS") == 0) return run_round(*engine, arguments, process);
+    while (std::getc(stdin) == '\n') run_round(*engine, arguments, process);
 }
 
 // Children end with _Exit: nothing of the parent's is destroyed twice.

@@ -14,6 +14,7 @@
 //     PROCS=N   N forked processes, each with the given writers and readers
 //     PROC=I    be process I of PROCS, started by hand: nothing is forked
 //     QUIET=1   only lines that are the same in every run
+//     STEPS=1   one round of the load for each line of standard input, until it ends
 #pragma once
 
 #include <cstdint>
