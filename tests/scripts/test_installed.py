@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command as `meson install` lays it out: bin/latchkey points into share/latchkey, with installed.py there."""
+"""The command as `meson install` lays it out: bin/latchkey points into share/latchkey, with installed.py."""
 
 import os
 import re

@@ -2,6 +2,7 @@
 """Recording: the program's streams and environment, the run directory, loss, and bad circumstances."""
 
 import os
+import shutil
 import subprocess
 import sys
 import unittest
@@ -166,6 +167,27 @@ class Trouble(Recording):
         self.assertEqual(
             done.stderr, "latchkey: LTTng session daemon: Error: out of luck; try latchkey doctor\n"
         )
+        self.assertFalse(self.run_dir.exists())
+
+    def test_a_place_that_the_loader_would_split(self) -> None:
+        build = self.directory / "a build"
+        build.mkdir()
+        (build / "preload").symlink_to(Path(os.environ["LATCHKEY_BUILD"]) / "preload")
+        done = self.record("true", environ={"LATCHKEY_BUILD": str(build)})
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(
+            done.stderr, r"\Alatchkey: .*the loader splits LD_PRELOAD at blanks and colons; .*\n\Z"
+        )
+
+    def test_an_interrupt_before_the_program_starts(self) -> None:
+        fake = self.directory / "bin"
+        fake.mkdir()
+        real = shutil.which("lttng")
+        (fake / "lttng").write_text(f'#!/bin/sh\n[ "$2" != create ] || kill -TERM $PPID\nexec {real} "$@"\n')
+        (fake / "lttng").chmod(0o755)
+        done = self.record("echo", "started", environ={"PATH": f"{fake}:{os.environ['PATH']}"})
+        self.assertEqual((done.returncode, done.stdout), (128 + 15, ""))
+        self.assertIn("latchkey: signal 15 before the program started; nothing was recorded\n", done.stderr)
         self.assertFalse(self.run_dir.exists())
 
     def test_misspelt_variables_are_told(self) -> None:

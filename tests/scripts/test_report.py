@@ -8,6 +8,7 @@ writes it anew; read the difference before committing it.
 import json
 import os
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 
@@ -205,6 +206,66 @@ class Doubts(TemporaryDirectory):
             meta={"duration_ns": "", "cpus": "", "events": ""}, **{name: [] for name in sample.ROWS}
         )
         self.assertEqual(lines[0], "data quality: good (- events, 0 lost)")
+
+
+class Freshness(TemporaryDirectory):
+    """A result is made anew when something was recorded since."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.run_dir = sample.write(self.directory / "run")
+        analyser = self.directory / "analyze" / "latchkey-analyze"
+        analyser.parent.mkdir()
+        analyser.write_text(
+            f"#!/bin/sh\necho called >> {self.directory}/calls\n[ ! -e {self.directory}/fail ] || {{ echo "
+            "'latchkey: trace: broken; record again' >&2; exit 3; }\n"
+        )
+        analyser.chmod(0o755)
+
+    def report(self) -> "subprocess.CompletedProcess[str]":
+        return latchkey("report", self.run_dir, environ={"LATCHKEY_BUILD": str(self.directory)})
+
+    def calls(self) -> int:
+        file = self.directory / "calls"
+        return len(file.read_text().splitlines()) if file.exists() else 0
+
+    def test_a_current_result_is_left_alone(self) -> None:
+        self.assertEqual(self.report().returncode, 0)
+        self.assertEqual(self.calls(), 0)
+
+    def test_newer_data_and_unfinished_runs_are_analysed(self) -> None:
+        (self.run_dir / "counters").mkdir()
+        newer = self.run_dir / "counters" / "812"
+        newer.write_text("")
+        future = (self.run_dir / "result.db").stat().st_mtime + 10
+        os.utime(newer, (future, future))
+        self.report()
+        self.assertEqual(self.calls(), 1)
+        newer.unlink()
+        (self.run_dir / "run.json").write_text('{"finished": null}')
+        os.utime(self.run_dir / "run.json", (0, 0))
+        self.report()
+        self.assertEqual(self.calls(), 2)
+
+    def test_a_failing_analysis_leaves_the_last_result(self) -> None:
+        (self.directory / "fail").write_text("")
+        (self.run_dir / "run.json").write_text('{"finished": null}')
+        done = self.report()
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(
+            done.stderr, "latchkey: trace: broken; record again; this report is of the last analysis\n"
+        )
+        self.assertIn("log_mutex", done.stdout)
+        (self.run_dir / "result.db").unlink()
+        done = self.report()
+        self.assertEqual((done.returncode, done.stderr), (3, "latchkey: trace: broken; record again\n"))
+
+    def test_analyze_passes_the_analysers_words_and_status_on(self) -> None:
+        environ = {"LATCHKEY_BUILD": str(self.directory)}
+        self.assertEqual(latchkey("analyze", self.run_dir, environ=environ).returncode, 0)
+        (self.directory / "fail").write_text("")
+        done = latchkey("analyze", self.run_dir, environ=environ)
+        self.assertEqual((done.returncode, done.stderr), (3, "latchkey: trace: broken; record again\n"))
 
 
 class NoResult(TemporaryDirectory):

@@ -1,11 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers as people read them."""
+"""Numbers as people read them, and the progress line."""
 
+import os
+import pty
+import subprocess
+import sys
 import unittest
 
-import support  # noqa: F401  (finds the package)
+import support
 
 from latchkey_lib import units
+
+
+class Messages(unittest.TestCase):
+    """The line that shows progress."""
+
+    def test_progress_is_shown_on_terminals_only(self) -> None:
+        script = "import time; from latchkey_lib import messages\nwith messages.Progress('working'): time.sleep(1.3)"
+        words = [sys.executable, "-c", script]
+        environ = os.environ | {"PYTHONPATH": str(support.ROOT / "scripts")}
+        done = subprocess.run(words, env=environ, capture_output=True, check=True)
+        self.assertEqual((done.stdout, done.stderr), (b"", b""))
+        ours, theirs = pty.openpty()
+        subprocess.run(words, env=environ, stderr=theirs, check=True)
+        os.close(theirs)
+        self.assertRegex(os.read(ours, 1000), rb"\A(\rlatchkey: working \.\.\. \d+ s)+\r\x1b\[K\Z")
+        os.close(ours)
 
 
 class Units(unittest.TestCase):
