@@ -21,14 +21,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "subjects"))
 
 import programs  # noqa: E402
-from case import BUILD, DRIVERS, ROOT  # noqa: E402
+import tree  # noqa: E402
+from programs import Account  # noqa: E402
 from servers import MariaDb, PostgreSql, Server  # noqa: E402
 
 LEVELS = {"bare": None, "default": "contended", "full": "full"}
@@ -72,29 +73,41 @@ def measure(sample: Sample, rounds: int) -> dict[str, list[float]]:
 def all_running(quick: bool) -> Iterator[dict[str, Sample]]:
     """All databases in all variants. They start and stop together: that takes longer than measuring."""
     contexts = {name: subject(quick) for name, subject in SUBJECTS.items()}
-    with ThreadPoolExecutor() as pool, ExitStack() as stack:
-        stack.callback(lambda: list(pool.map(lambda one: one.__exit__(None, None, None), contexts.values())))
-        yield dict(zip(contexts, pool.map(lambda one: one.__enter__(), contexts.values()), strict=True))
+    with ThreadPoolExecutor() as pool:
+        started = {name: pool.submit(context.__enter__) for name, context in contexts.items()}
+        wait(started.values())
+        try:
+            yield {name: future.result() for name, future in started.items()}
+        finally:
+            running = [contexts[name] for name, future in started.items() if future.exception() is None]
+            list(pool.map(lambda context: context.__exit__(None, None, None), running))
 
 
-def prefix(variant: str, directory: Path) -> list[str]:
-    """The words before a program that record it as `variant` wants, into a new directory."""
-    level = LEVELS[variant]
-    if level is None:
-        return []
-    output = tempfile.mkdtemp(prefix=f"{variant}-", dir=directory)
-    owner = os.stat(directory)
-    os.chown(output, owner.st_uid, owner.st_gid)
-    return [str(ROOT / "scripts" / "latchkey"), "record", "--quiet", "--no-report", "--level", level,
-            "--output", output, "--"]
+class Recorder:
+    """Records programs of `account` below a directory of its own."""
+
+    def __init__(self, account: Account, directory: Path):
+        self.account = account
+        self.directory = directory
+        os.chown(directory, account.uid, account.gid)
+        self._tree = tree.readable_by(account, directory)
+        self.env = {"LATCHKEY_BUILD": str(self._tree.build)}
+
+    def prefix(self, variant: str) -> list[str]:
+        """The words before a program that record it as `variant` wants."""
+        level = LEVELS[variant]
+        if level is None:
+            return []
+        return [self._tree.latchkey, "record", "--quiet", "--no-report", "--level", level,
+                "--output", str(self.directory / f"{variant}-run"), "--"]
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
-    """A temporary directory."""
+def recorder(account: Account) -> Iterator[Recorder]:
+    """A recorder in a temporary directory."""
     directory = Path(tempfile.mkdtemp(prefix="latchkey-"))
     try:
-        yield directory
+        yield Recorder(account, directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -112,13 +125,13 @@ def sqlite(quick: bool):
 @contextmanager
 def driver(engine: str, operations: int) -> Iterator[Sample]:
     """Samples of one test driver per variant, with two writers and a reader of `operations` each."""
-    env = {**os.environ, "STEPS": "1", "OPS": str(operations), "LATCHKEY_BUILD": str(BUILD)}
-    with scratch() as directory, ExitStack() as stack:
+    with recorder(programs.own_account()) as records, ExitStack() as stack:
+        env = {**os.environ, **records.env, "STEPS": "1", "OPS": str(operations)}
         running = {}
         for variant in LEVELS:
-            argv = [*prefix(variant, directory), DRIVERS / f"driver-{engine}", directory / variant,
-                    "2", "1", "0", "0"]
-            running[variant] = subprocess.Popen([str(word) for word in argv], env=env, text=True, bufsize=1,
+            argv = [*records.prefix(variant), str(tree.DRIVERS / f"driver-{engine}"),
+                    str(records.directory / variant), "2", "1", "0", "0"]
+            running[variant] = subprocess.Popen(argv, env=env, text=True, bufsize=1,
                                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             stack.callback(running[variant].wait, STOP_TIMEOUT_S)
         for process in running.values():
@@ -148,19 +161,18 @@ def children(pid: int) -> list[int]:
 @contextmanager
 def servers(cls: type[Server], fill: Callable[[Server], None]) -> Iterator[dict[str, Server]]:
     """One server per variant, all running, each with a database of its own that `fill` filled."""
-    with ThreadPoolExecutor() as pool, scratch() as directory, ExitStack() as stack:
-        account = programs.unprivileged_account()
-        os.chown(directory, account.uid, account.gid)
-        template = cls(directory / "template")
+    unprivileged = programs.unprivileged_account()
+    with ThreadPoolExecutor() as pool, recorder(unprivileged) as records, ExitStack() as stack:
+        template = cls(records.directory / "template")
         template.create()
         with template.start() as program:
             fill(template)
             template.stop(program)
-        running = {variant: cls(directory / variant) for variant in LEVELS}
+        running = {variant: cls(records.directory / variant) for variant in LEVELS}
 
         def start(variant: str) -> programs.Program:
             running[variant].copy_from(template)
-            return running[variant].start(prefix(variant, directory), {"LATCHKEY_BUILD": str(BUILD)})
+            return running[variant].start(records.prefix(variant), records.env)
 
         started = dict(zip(running, pool.map(start, running), strict=True))
         for program in started.values():

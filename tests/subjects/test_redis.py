@@ -77,6 +77,8 @@ class RedisCase(ServerCase):
     def test_full_level(self) -> None:
         with self.recorded("run", "full"):
             self.fixed_commands()
+        untraced = self.result("run").counter("untraced_locks")
+        self.assertGreater(untraced, 0, "jemalloc takes locks before main(), when nothing is traced yet")
         truth.check_full_level(self, "run")
         truth.check_babeltrace(self, "run")
 

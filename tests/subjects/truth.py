@@ -21,8 +21,9 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from case import ROOT, SubjectCase
+from case import SubjectCase
 from result import Result
+from tree import ROOT
 
 sys.path.insert(0, str(ROOT / "tests" / "preload"))
 from counters_file import CountersFile  # noqa: E402
