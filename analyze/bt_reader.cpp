@@ -124,7 +124,8 @@ std::string take_error() {
 /// One folder's graph, run as far as its next event: source.ctf.fs, flt.utils.muxer, our sink.
 class Input {
   public:
-    Input(BtFolder& folder, const Plugins& plugins) : folder_(folder), graph_(bt_graph_create(0)) {
+    Input(BtFolder& folder, const Plugins& plugins, RecordSink& sink)
+        : folder_(folder), sink_(sink), graph_(bt_graph_create(0)) {
         if (!plugins.are_there())
             folder_.problem = "libbabeltrace2's plugins are not installed";
         else if (!build(plugins))
@@ -136,7 +137,7 @@ class Input {
     bool fetch() {
         while (folder_.problem.empty() && events_.empty()) {
             const bt_graph_run_once_status status = bt_graph_run_once(graph_.get());
-            if (status == BT_GRAPH_RUN_ONCE_STATUS_END) return !events_.empty();
+            if (status == BT_GRAPH_RUN_ONCE_STATUS_END) break;
             if (status != BT_GRAPH_RUN_ONCE_STATUS_OK && status != BT_GRAPH_RUN_ONCE_STATUS_AGAIN)
                 folder_.problem = take_error();
         }
@@ -144,24 +145,25 @@ class Input {
     }
 
     /// Time of the event at hand.
-    std::uint64_t timestamp() const {
-        return bt_clock_snapshot_get_value(
-            bt_message_event_borrow_default_clock_snapshot_const(events_.front().get()));
-    }
+    std::uint64_t timestamp() const { return time_of(events_.front()); }
 
     /// Hands the event at hand to the sink.
-    void deliver(RecordSink& sink) {
+    void deliver() {
         const bt_event* event = bt_message_event_borrow_event_const(events_.front().get());
         with_record(event_id(event), [&](auto& record) {
             BtFields fields(bt_event_borrow_payload_field_const(event));
             for_each_field(record, fields);
-            sink.event(folder_.source, timestamp(), context_number(event, "vpid"),
-                       context_number(event, "vtid"), record);
+            sink_.event(folder_.source, timestamp(), context_number(event, "vpid"),
+                        context_number(event, "vtid"), record);
         });
         events_.pop_front();
     }
 
   private:
+    static std::uint64_t time_of(const Message& event) {
+        return bt_clock_snapshot_get_value(bt_message_event_borrow_default_clock_snapshot_const(event.get()));
+    }
+
     bool build(const Plugins& plugins) {
         const auto* source_class =
             bt_plugin_borrow_source_component_class_by_name_const(plugins.ctf.get(), "fs");
@@ -216,15 +218,31 @@ class Input {
             lost < kImpossibleLoss)
             folder_.lost += lost;
         if (type != BT_MESSAGE_TYPE_EVENT) return;
-        if (event_id(bt_message_event_borrow_event_const(message.get())) == EventId::count)
+        if (event_id(bt_message_event_borrow_event_const(message.get())) == EventId::count) {
             ++folder_.foreign;
-        else
-            events_.push_back(std::move(message));
+            return;
+        }
+        events_.push_back(std::move(message));
+        last_ns_ = time_of(events_.back());
+    }
+
+    void take_loss(const bt_message* message) {
+        std::uint64_t lost = 0;
+        if (bt_message_discarded_events_get_count(message, &lost) != BT_PROPERTY_AVAILABILITY_AVAILABLE ||
+            lost >= kImpossibleLoss)
+            return;
+        folder_.lost += lost;
+        // The library gives the loss the time of the packet after it: it began after the last event before.
+        const auto* end = bt_message_discarded_events_borrow_end_default_clock_snapshot_const(message);
+        const std::uint64_t end_ns = bt_clock_snapshot_get_value(end);
+        sink_.loss(folder_.source.folder, {std::min(last_ns_, end_ns), end_ns});
     }
 
     BtFolder& folder_;
+    RecordSink& sink_;
     Graph graph_;
     std::deque<Message> events_;
+    std::uint64_t last_ns_ = 0;  // of the last event taken
 };
 
 }  // namespace
@@ -235,12 +253,12 @@ void read_with_babeltrace(std::vector<BtFolder>& folders, RecordSink& sink) {
     std::deque<Input> inputs;
     std::vector<Input*> open;
     for (BtFolder& folder : folders)
-        if (Input& input = inputs.emplace_back(folder, plugins); input.fetch()) open.push_back(&input);
+        if (Input& input = inputs.emplace_back(folder, plugins, sink); input.fetch()) open.push_back(&input);
     while (!open.empty()) {
         const auto first = std::min_element(open.begin(), open.end(), [](const Input* a, const Input* b) {
             return a->timestamp() < b->timestamp();
         });
-        (*first)->deliver(sink);
+        (*first)->deliver();
         if (!(*first)->fetch()) open.erase(first);
     }
 }

@@ -100,7 +100,7 @@ void LockModel::on(const Moment& moment, const record::lock_wait& event) {
         return;
     }
     Lock& lock = table_.at(*moment.process, event.lock, object, event.init_site);
-    if (event.kind != 0) lock.kind = event.kind;
+    if (object == Object::mutex) lock.set_kind(event.kind);
     lock.vote(event.site);
     LockStats& stats = table_.stats_of(lock, object);
     ++stats.contended;
@@ -150,7 +150,9 @@ void LockModel::on(const Moment& moment, const record::lock_contended_release& e
 
 void LockModel::on(const Moment& moment, const record::lock_created& event) {
     const auto object = static_cast<Object>(event.object);
-    if (has_owner(object)) table_.at(*moment.process, event.lock, object, event.site).kind = event.kind;
+    if (!has_owner(object)) return;
+    Lock& lock = table_.at(*moment.process, event.lock, object, event.site);
+    if (object == Object::mutex) lock.set_kind(event.kind);
 }
 
 void LockModel::on(const Moment& moment, const record::lock_destroyed& event) {
@@ -204,30 +206,30 @@ void LockModel::find_releases(const Wait& wait, std::uint64_t begin) {
 void LockModel::settle(const Wait& wait) {
     std::uint64_t at = wait.end_ns - wait.wait_ns;
     Share last{wait.owner_site, wait.owner, nullptr};
+    std::uint64_t last_ns = 0;  // its part so far: the hold, then the hand-over
     find_releases(wait, at);
     for (std::size_t i = 0; i < within_.size(); ++i) {
         const Release& release = *within_[i];
-        if (release.hold_ns != 0 && release.release_ns - release.hold_ns > at) {
-            const std::uint64_t begin = release.release_ns - release.hold_ns;
-            charge(wait, last, begin - at);
-            at = begin;
-        }
-        charge_hold(wait, i, at);
+        const std::uint64_t hold_begin =
+            release.hold_ns == 0 ? at : std::max(at, release.release_ns - release.hold_ns);
+        charge(wait, last, last_ns + (hold_begin - at));
+        last_ns = share_hold(wait, i, hold_begin);
         at = release.release_ns;
         last = {release.acquire_site, release.thread, &release};
     }
-    charge(wait, last, wait.end_ns - at);
+    charge(wait, last, last_ns + (wait.end_ns - at));
 }
 
-/// Charges the time from `begin` to the release to its hold; readers who also hold then share it equally.
-void LockModel::charge_hold(const Wait& wait, std::size_t index, std::uint64_t begin) {
+/// Readers who also hold between `begin` and the release are charged their equal parts of that time. Returns
+/// the part that is left for the release's own hold.
+std::uint64_t LockModel::share_hold(const Wait& wait, std::size_t index, std::uint64_t begin) {
     const Release& release = *within_[index];
     std::uint64_t left = release.release_ns - begin;
-    std::uint64_t sharers = 1;
     const auto shares = [&](const Release& other) {
         return release.shared && other.shared && other.hold_ns != 0 &&
                other.release_ns - other.hold_ns <= begin;
     };
+    std::uint64_t sharers = 1;
     for (std::size_t i = index + 1; i < within_.size(); ++i) sharers += shares(*within_[i]);
     const std::uint64_t part = left / sharers;
     for (std::size_t i = index + 1; i < within_.size() && sharers > 1; ++i) {
@@ -235,7 +237,7 @@ void LockModel::charge_hold(const Wait& wait, std::size_t index, std::uint64_t b
         charge(wait, {within_[i]->acquire_site, within_[i]->thread, within_[i]}, part);
         left -= part;
     }
-    charge(wait, {release.acquire_site, release.thread, &release}, left);
+    return left;
 }
 
 void LockModel::charge(const Wait& wait, const Share& share, std::uint64_t ns) {

@@ -87,7 +87,7 @@ class LockModel {
     void add_hold(LockStats& stats, std::uint64_t hold_ns);
     void settle(const Wait& wait);
     void find_releases(const Wait& wait, std::uint64_t begin);
-    void charge_hold(const Wait& wait, std::size_t release, std::uint64_t begin);
+    std::uint64_t share_hold(const Wait& wait, std::size_t release, std::uint64_t begin);
     void charge(const Wait& wait, const Share& share, std::uint64_t ns);
 
     World& world_;

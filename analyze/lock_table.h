@@ -44,7 +44,13 @@ struct Lock {
     std::uint32_t instances = 1;
     std::uint16_t kind = 0;
     Object object = Object::none;
+    bool has_kind = false;
     bool destroyed = false;
+
+    void set_kind(std::uint16_t value) {
+        kind = value;
+        has_kind = true;
+    }
 
     /// Boyer-Moore majority vote.
     void vote(std::uint64_t place) {

@@ -37,8 +37,11 @@ void note_health(const StreamCursor& stream, ReadReport& report) {
     const StreamHealth& health = stream.health();
     report.lost += health.lost;
     report.foreign += health.foreign;
+    if (health.packets == 0 && health.bad_packets != 0)
+        report.unreadable.push_back({stream.path(), "holds no packet of its trace"});
+    else if (health.bad_packets != 0)
+        report.damaged.push_back(stream.path());
     if (health.truncated) report.truncated.push_back(stream.path());
-    if (health.bad_packets != 0) report.damaged.push_back(stream.path());
 }
 
 /// Reads through libbabeltrace2; `ours[i]` says why our decoder did not read that folder, if it was asked to.

@@ -14,6 +14,7 @@ namespace latchkey {
 class RecordSink {
   public:
     virtual ~RecordSink() = default;
+    virtual void loss(std::uint32_t folder, const LossInterval& loss) = 0;
 #define EVENT(name, help, ...) \
     virtual void event(Source&, std::uint64_t ts, std::int32_t vpid, std::int32_t vtid, record::name&) = 0;
 #include "preload/events.def"
@@ -24,6 +25,7 @@ template <typename Handler>
 class SinkFor final : public RecordSink {
   public:
     explicit SinkFor(Handler& handler) : handler_(handler) {}
+    void loss(std::uint32_t folder, const LossInterval& loss) override { handler_.loss(folder, loss); }
 #define EVENT(name, help, ...)                                                                          \
     void event(Source& source, std::uint64_t ts, std::int32_t vpid, std::int32_t vtid, record::name& e) \
         override {                                                                                      \

@@ -11,15 +11,15 @@ constexpr std::size_t kMaxRows = 2000;
 constexpr std::size_t kMaxPairs = 20'000;
 constexpr const char* kSideNames[] = {"waiter", "holder", "release"};
 
-/// "recursive robust shared" from pthread_mutex_t's kind; empty for a plain mutex or another object.
-std::string kind_text(Object object, std::uint16_t kind) {
-    if (object != Object::mutex) return {};
+/// pthread_mutex_t's kind in words: "recursive robust shared"; empty if not known or not a mutex.
+std::string kind_text(const Lock& lock) {
+    if (!lock.has_kind) return {};
     constexpr const char* kTypes[] = {"normal", "recursive", "errorcheck", "adaptive"};
-    std::string text = kTypes[kind & 3];
-    if (kind & 16) text += " robust";
-    if (kind & 32) text += " inherit";
-    if (kind & 64) text += " protect";
-    if (kind & 128) text += " shared";
+    std::string text = kTypes[lock.kind & 3];
+    if (lock.kind & 16) text += " robust";
+    if (lock.kind & 32) text += " inherit";
+    if (lock.kind & 64) text += " protect";
+    if (lock.kind & 128) text += " shared";
     return text;
 }
 
@@ -101,7 +101,7 @@ class LockStore {
             return known ? std::optional<std::uint64_t>(value) : std::nullopt;
         };
         rows(row, maybe(sum.one_process, std::uint64_t{lock.process} + 1),
-             object_name(model_.stats()[sum.busiest].object), kind_text(lock.object, lock.kind),
+             object_name(model_.stats()[sum.busiest].object), kind_text(lock),
              is_rest ? "(other locks)" : names_[sum.busiest].name,
              is_rest ? "address" : names_[sum.busiest].source, lock.address, sum.instances,
              row_or_null(results_.places.call_site(lock.process, lock.init_site)),

@@ -222,16 +222,21 @@ class PeopleStore {
         role.find(open)->second.ns += open_wait_ns(world_, counters);
     }
 
-    /// The recorded waits say which part of the condvar time was idleness.
+    /// The recorded waits say which part of the condvar time was idleness. Without any (level counters), most
+    /// of a life spent waiting says the same.
+    double idle_share(std::uint32_t role, const Spent& cond, const Spent& alive) const {
+        const auto recorded = results_.cond_time.find(role);
+        if (recorded != results_.cond_time.end() && recorded->second.all_ns > 0)
+            return recorded->second.idle_ns / recorded->second.all_ns;
+        return cond.ns > alive.ns / 2 ? 1 : 0;
+    }
+
     void split_cond(std::uint32_t role, SpentByClass& classes) {
         const auto cond = classes.find("cond");
         if (cond == classes.end()) return;
         const Spent all = cond->second;
         classes.erase(cond);
-        const auto recorded = results_.cond_time.find(role);
-        const double idle = recorded == results_.cond_time.end() || recorded->second.all_ns == 0
-                                ? 0
-                                : recorded->second.idle_ns / recorded->second.all_ns;
+        const double idle = idle_share(role, all, classes["alive"]);
         const auto idle_ns = static_cast<std::uint64_t>(idle * static_cast<double>(all.ns));
         const auto idle_count = static_cast<std::uint64_t>(idle * static_cast<double>(all.count));
         classes["cond_idle"] = {idle_ns, idle_count};

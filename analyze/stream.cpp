@@ -173,7 +173,8 @@ bool StreamCursor::leave_packet() {
 }
 
 bool StreamCursor::spoiled() {
-    ++health_.bad_packets;
+    const bool is_cut = packet_.bytes > file_.size() - offset_;  // said by `truncated` already
+    health_.bad_packets += !is_cut;
     at_ = end_;
     return false;
 }
