@@ -9,6 +9,7 @@ and so that we know whom to kill when it does not answer. It also ends if we are
 import ctypes
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -89,10 +90,9 @@ class SessionDaemon:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_child_setup,
+                preexec_fn=_daemon_setup,
             )
-        info = signal.sigtimedwait({signal.SIGUSR1, signal.SIGCHLD}, _START_S)
-        if info is None or self._daemon.poll() is not None:
+        if not self._is_ready(self._daemon):
             raise LttngError(
                 f"LTTng session daemon: {self._last_words() or 'did not start'}; try latchkey doctor"
             )
@@ -110,6 +110,14 @@ class SessionDaemon:
         self._lttng("enable-event", "--userspace", f"--channel={_CHANNEL}", "latchkey:*")
         self._lttng("add-context", "--userspace", f"--channel={_CHANNEL}", "--type=vpid", "--type=vtid")
         self._lttng("start", SESSION)
+
+    @staticmethod
+    def _is_ready(daemon: "subprocess.Popen[bytes]") -> bool:
+        """Waits for the daemon to say so with SIGUSR1, or to end."""
+        while info := signal.sigtimedwait({signal.SIGUSR1, signal.SIGCHLD}, _START_S):
+            if info.si_signo == signal.SIGUSR1 or daemon.poll() is not None:
+                return daemon.poll() is None
+        return False
 
     def stop(self) -> tuple[int | None, list[str]]:
         """Ends the recording: the number of lost events (None: not known) and what went wrong."""
@@ -164,7 +172,6 @@ class SessionDaemon:
                 errors="replace",
                 timeout=timeout_s,
                 start_new_session=True,
-                preexec_fn=_child_setup,
             )
         except subprocess.TimeoutExpired:
             raise LttngError(f"lttng {step}: no answer within {timeout_s} s") from None
@@ -221,9 +228,11 @@ def _parent(pid: int) -> int | None:
         return None
 
 
-def _child_setup() -> None:
-    """In the child before exec: no blocked signals, and an end when the launcher is killed."""
+def _daemon_setup() -> None:
+    """In the daemon before exec: no blocked signals, an end when the launcher is killed, many descriptors."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

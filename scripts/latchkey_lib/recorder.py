@@ -81,30 +81,38 @@ def _run(
         raise UsageError(f"{run}: {error.strerror}; choose another place with --output") from None
     if signal := supervisor.interrupted():
         raise InterruptedEarly(f"signal {signal} before the program started; nothing was recorded", signal)
-    outcome = supervisor.run(
-        program, order.command, environ, umask, session.owns if session else lambda pid: False
-    )
+    is_daemon = session.owns if session else lambda pid: False
+    outcome = supervisor.run(program, order.command, environ, umask, is_daemon)
     run_file.ended(outcome.status, outcome.signal)
+    _finish(run_file, outcome, session, warnings, order.quiet)
+    return Recording(run, outcome, interrupted=supervisor.interrupted() is not None)
+
+
+def _finish(
+    run_file: rundir.RunFile,
+    outcome: Outcome,
+    session: lttng.SessionDaemon | None,
+    warnings: list[str],
+    quiet: bool,
+) -> None:
+    """Ends the session; says, and writes into run.json, what is to be doubted."""
     lost = None
     if session:
-        with Progress("ending the recording", not order.quiet):
+        with Progress("ending the recording", not quiet):
             lost, problems = session.stop()
         warnings += problems
-    if outcome.left_running:
-        warnings.append(
-            f"not waited for: {', '.join(outcome.left_running)}; what they did after that is not recorded"
-        )
+    if left := ", ".join(outcome.left_running):
+        warnings.append(f"not waited for: {left}; what they did after that is not recorded")
     if lost:
         warnings.append(
-            f"{lost} events lost: the program was faster than the tracer; a higher --min-wait records less"
+            f"{lost} events lost: the program outran the tracer; a higher --min-wait records less"
         )
     for warning in warnings:
         say(warning)
     try:
         run_file.finish(warnings, {"lost_events": lost} if session else None)
     except OSError as error:
-        say(f"{run}/run.json: not completed: {error.strerror}; the report will call the run unfinished")
-    return Recording(run, outcome, interrupted=supervisor.interrupted() is not None)
+        say(f"run.json: not completed: {error.strerror}; the report will call the run unfinished")
 
 
 @contextmanager

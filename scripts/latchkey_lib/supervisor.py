@@ -42,9 +42,8 @@ class Supervisor:
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._signals = {number for number in _FORWARDED if signal.getsignal(number) != signal.SIG_IGN} | {
-            signal.SIGCHLD
-        }
+        ignored = {number for number in _FORWARDED if signal.getsignal(number) == signal.SIG_IGN}
+        self._signals = {signal.SIGCHLD, *_FORWARDED} - ignored
         self._mask: set[signal.Signals] = set()
         self._child = 0
         self._outcome: Outcome | None = None
@@ -104,7 +103,7 @@ class Supervisor:
                     return self._outcome
                 if not told and not self._quiet:
                     told = True
-                    say(f"{name} has ended; recording on until {_names(left)} ended too (Ctrl-C: stop now)")
+                    say(f"{name} has ended; still recording {_names(left)}; Ctrl-C ends the recording")
         assert self._outcome
         self._outcome.left_running = _describe(_descendants(is_daemon))
         return self._outcome

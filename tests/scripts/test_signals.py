@@ -200,7 +200,7 @@ class Descendants(Recording):
         process = self.start(sys.executable, "-c", _LEAVES_A_DAEMON, fifo, result)
         said = process.stderr.readline()
         self.assertRegex(
-            said, r"^latchkey: .*python3.* has ended; recording on until python3.* \(\d+\) ended too"
+            said, r"^latchkey: .*python3.* has ended; still recording python3.* \(\d+\); Ctrl-C ends"
         )
         self.assertIsNone(process.poll())
         fifo.write_text("go")
