@@ -211,12 +211,7 @@ class Input {
 
     void take(Message message) {
         const bt_message_type type = bt_message_get_type(message.get());
-        std::uint64_t lost = 0;
-        if (type == BT_MESSAGE_TYPE_DISCARDED_EVENTS &&
-            bt_message_discarded_events_get_count(message.get(), &lost) ==
-                BT_PROPERTY_AVAILABILITY_AVAILABLE &&
-            lost < kImpossibleLoss)
-            folder_.lost += lost;
+        if (type == BT_MESSAGE_TYPE_DISCARDED_EVENTS) take_loss(message.get());
         if (type != BT_MESSAGE_TYPE_EVENT) return;
         if (event_id(bt_message_event_borrow_event_const(message.get())) == EventId::count) {
             ++folder_.foreign;

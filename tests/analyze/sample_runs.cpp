@@ -171,7 +171,9 @@ record::signal_wait signal(Object object, std::uint64_t address, std::uint64_t m
 void signals(const fs::path& run) {
     Program program(run, "contended", 1);
     for (std::uint64_t ms = 100; ms <= 1000; ms += 100) {
-        program.at(ms, 103, signal(Object::cond, kData + 0x80, 90, 101, ms - 1));
+        record::signal_wait idle = signal(Object::cond, kData + 0x80, 90, 101, ms - 1);
+        idle.stack = 0;
+        program.at(ms, 103, idle);
         program.at(ms + 8, 101, signal(Object::cond, kHeap, 8, 103, ms + 7));
     }
     record::signal_wait timer = signal(Object::cond, kData + 0xc0, 50, 0, 0);
