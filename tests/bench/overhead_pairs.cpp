@@ -4,7 +4,8 @@
 // lines on stdin, so that a bare and some preloaded processes of it can be measured in turn:
 //
 //   pairs WINDOWS PAIRS      -> ns per uncontended pthread_mutex_lock + unlock, median over short windows
-//   contend THREADS MS       -> acquisitions per second and the longest wait in ms, ~1 us inside, ~1 us outside
+//   contend THREADS MS       -> acquisitions per second and the longest wait in ms, ~1 us inside, ~1 us
+//   outside
 //
 // `threads` keeps a second, idle thread, as any server has; `single` never creates one, which lets glibc
 // use plain stores.
@@ -103,19 +104,24 @@ void* stay_idle(void*) {
 }  // namespace
 
 int main(int count, char** arguments) {
-    if (count != 2 || (std::strcmp(arguments[1], "single") != 0 && std::strcmp(arguments[1], "threads") != 0)) {
+    if (count != 2 ||
+        (std::strcmp(arguments[1], "single") != 0 && std::strcmp(arguments[1], "threads") != 0)) {
         std::fputs("usage: overhead_pairs single|threads\n", stderr);
         return 2;
     }
     pthread_t idle;
-    if (std::strcmp(arguments[1], "threads") == 0 && pthread_create(&idle, nullptr, stay_idle, nullptr) != 0) return 3;
+    if (std::strcmp(arguments[1], "threads") == 0 && pthread_create(&idle, nullptr, stay_idle, nullptr) != 0)
+        return 3;
     char line[128];
     while (std::fgets(line, sizeof line, stdin) != nullptr) {
         int a = 0;
         int b = 0;
-        if (std::sscanf(line, "pairs %d %d", &a, &b) == 2 && a > 0 && b > 0) measure_pairs(a, b);
-        else if (std::sscanf(line, "contend %d %d", &a, &b) == 2 && a > 0 && b > 0) measure_contention(a, b);
-        else return 2;
+        if (std::sscanf(line, "pairs %d %d", &a, &b) == 2 && a > 0 && b > 0)
+            measure_pairs(a, b);
+        else if (std::sscanf(line, "contend %d %d", &a, &b) == 2 && a > 0 && b > 0)
+            measure_contention(a, b);
+        else
+            return 2;
         std::fflush(stdout);
     }
     return 0;

@@ -9,7 +9,9 @@ static cnd_t changed;
 static once_flag once = ONCE_FLAG_INIT;
 static int stage, once_count;
 
-static void count_once(void) { ++once_count; }
+static void count_once(void) {
+    ++once_count;
+}
 
 static int partner(void* argument) {
     call_once(&once, count_once);

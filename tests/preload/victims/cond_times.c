@@ -8,7 +8,9 @@ static pthread_mutex_t mutex = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
 static pthread_cond_t realtime = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t monotonic;
 
-static void check_still_held(void) { CHECK_EQ(pthread_mutex_lock(&mutex), EDEADLK); }
+static void check_still_held(void) {
+    CHECK_EQ(pthread_mutex_lock(&mutex), EDEADLK);
+}
 
 static void check_waits_until(clockid_t clock, struct timespec at, int result) {
     CHECK_EQ(result, ETIMEDOUT);

@@ -22,11 +22,21 @@ static int child_gets(int (*try_lock)(int)) {
     return wait_child(child);
 }
 
-static int try_record(int file) { return set_lock(file, F_SETLK, F_WRLCK); }
-static int try_ofd(int file) { return set_lock(file, F_OFD_SETLK, F_WRLCK); }
-static int try_flock(int file) { return flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }
-static int try_lockf(int file) { return lockf(file, F_TLOCK, 10) == 0 ? 0 : errno; }
-static int try_lockf64(int file) { return lockf64(file, F_TEST, 10) == 0 ? 0 : errno; }
+static int try_record(int file) {
+    return set_lock(file, F_SETLK, F_WRLCK);
+}
+static int try_ofd(int file) {
+    return set_lock(file, F_OFD_SETLK, F_WRLCK);
+}
+static int try_flock(int file) {
+    return flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+}
+static int try_lockf(int file) {
+    return lockf(file, F_TLOCK, 10) == 0 ? 0 : errno;
+}
+static int try_lockf64(int file) {
+    return lockf64(file, F_TEST, 10) == 0 ? 0 : errno;
+}
 
 static void check_record_locks(int file) {
     struct flock asked = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 10};

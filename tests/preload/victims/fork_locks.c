@@ -10,8 +10,12 @@ static pthread_mutex_t guarded = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static _Atomic int stop, ready;
 
-static void prepare(void) { CHECK_EQ(pthread_mutex_lock(&guarded), 0); }
-static void release(void) { CHECK_EQ(pthread_mutex_unlock(&guarded), 0); }
+static void prepare(void) {
+    CHECK_EQ(pthread_mutex_lock(&guarded), 0);
+}
+static void release(void) {
+    CHECK_EQ(pthread_mutex_unlock(&guarded), 0);
+}
 
 static void* keep_busy(void* unused) {
     atomic_fetch_add(&ready, 1);
@@ -45,7 +49,7 @@ static void live_as_child(int generations) {
 }
 
 static void* fork_often(void* unused) {
-    for (int i = 0; i < 30; ++i) {
+    for (int i = 0; i < 12; ++i) {
         CHECK_EQ(pthread_mutex_lock(&held), 0);
         CHECK_EQ(pthread_rwlock_rdlock(&rwlock), 0);
         pid_t child = fork();

@@ -51,7 +51,8 @@ static void check_space(const char* path) {
 // Not every file system under /tmp reserves space: its answer is only compared with the bare run's.
 static void show_fallocate(void) {
     printf("fallocate: %s\n", fallocate(file, 0, 0, 20000) == 0 ? "done" : strerror(errno));
-    printf("fallocate64: %s\n", fallocate64(file, FALLOC_FL_KEEP_SIZE, 0, 40000) == 0 ? "done" : strerror(errno));
+    printf("fallocate64: %s\n",
+           fallocate64(file, FALLOC_FL_KEEP_SIZE, 0, 40000) == 0 ? "done" : strerror(errno));
     CHECK_EQ(fallocate(-1, 0, 0, 1), -1);
     CHECK_EQ(errno, EBADF);
 }

@@ -15,7 +15,7 @@ static void* load_and_unload(void* unused) {
     for (int i = 0; i < kLoops; ++i) {
         void* handle = dlopen(plugin, i % 2 ? RTLD_NOW : RTLD_LAZY);
         CHECK(handle != NULL);
-        int (*use)(int) = (int (*)(int))(__extension__(size_t)dlsym(handle, "plugin_use"));
+        int (*use)(int) = (int (*)(int))(__extension__(size_t) dlsym(handle, "plugin_use"));
         CHECK_EQ(use(i), i + 1);
         CHECK_EQ(dlclose(handle), 0);
     }

@@ -22,7 +22,9 @@ __attribute__((constructor)) static void load(void) {
     CHECK_EQ(close(null), 0);
 }
 
-__attribute__((destructor)) static void unload(void) { lock_once(NULL); }
+__attribute__((destructor)) static void unload(void) {
+    lock_once(NULL);
+}
 
 int plugin_use(int value);
 int plugin_use(int value) {

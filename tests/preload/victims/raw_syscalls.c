@@ -51,8 +51,8 @@ int main(void) {
     CHECK_EQ(errno, ENOSYS);
     CHECK_EQ(syscall(SYS_close, -1), -1);
     CHECK_EQ(errno, EBADF);
-    char* page = (char*)syscall(SYS_mmap, NULL, 4096UL, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+    char* page =
+        (char*)syscall(SYS_mmap, NULL, 4096UL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
     CHECK(page != MAP_FAILED);
     page[4095] = 1;
     CHECK_EQ(syscall(SYS_munmap, page, 4096UL), 0);

@@ -30,8 +30,10 @@ static void show_preference(int kind, const char* name) {
     wait_until_asleep(&writer);
     int tried = pthread_rwlock_tryrdlock(&rwlock);
     printf("%s: reader beside a waiting writer: %s\n", name, strerror(tried));
-    if (tried == 0) CHECK_EQ(pthread_rwlock_unlock(&rwlock), 0);
-    else CHECK_EQ(pthread_rwlock_timedrdlock(&rwlock, &past), ETIMEDOUT);
+    if (tried == 0)
+        CHECK_EQ(pthread_rwlock_unlock(&rwlock), 0);
+    else
+        CHECK_EQ(pthread_rwlock_timedrdlock(&rwlock, &past), ETIMEDOUT);
     CHECK_EQ(pthread_rwlock_unlock(&rwlock), 0);
     join(thread);
     CHECK_EQ(pthread_rwlock_destroy(&rwlock), 0);

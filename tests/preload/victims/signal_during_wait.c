@@ -30,7 +30,9 @@ static void set_handler(int flags) {
     CHECK_EQ(sigaction(SIGUSR1, &action, NULL), 0);
 }
 
-static void arrive(void) { atomic_store(&waiter, gettid()); }
+static void arrive(void) {
+    atomic_store(&waiter, gettid());
+}
 
 static void* wait_mutex(void* unused) {
     arrive();
@@ -82,10 +84,18 @@ static long interrupt(void* (*routine)(void*), void (*release)(void), int times)
     return (long)join(thread);
 }
 
-static void release_mutex(void) { CHECK_EQ(pthread_mutex_unlock(&mutex), 0); }
-static void release_rwlock(void) { CHECK_EQ(pthread_rwlock_unlock(&rwlock), 0); }
-static void release_barrier(void) { pthread_barrier_wait(&barrier); }
-static void release_semaphore(void) { CHECK_EQ(sem_post(&semaphore), 0); }
+static void release_mutex(void) {
+    CHECK_EQ(pthread_mutex_unlock(&mutex), 0);
+}
+static void release_rwlock(void) {
+    CHECK_EQ(pthread_rwlock_unlock(&rwlock), 0);
+}
+static void release_barrier(void) {
+    pthread_barrier_wait(&barrier);
+}
+static void release_semaphore(void) {
+    CHECK_EQ(sem_post(&semaphore), 0);
+}
 static void release_nothing(void) {}
 static void release_cond(void) {
     CHECK_EQ(pthread_mutex_lock(&mutex), 0);

@@ -24,8 +24,23 @@ static int epoll_of(int file) {
     return epoll;
 }
 
-enum { kNanosleep, kClockNanosleep, kSleep, kUsleep, kPoll, kPpoll, kSelect, kPselect, kEpoll, kPepoll, kPepoll2,
-       kPause, kSigsuspend, kSigtimedwait, kCalls };
+enum {
+    kNanosleep,
+    kClockNanosleep,
+    kSleep,
+    kUsleep,
+    kPoll,
+    kPpoll,
+    kSelect,
+    kPselect,
+    kEpoll,
+    kPepoll,
+    kPepoll2,
+    kPause,
+    kSigsuspend,
+    kSigtimedwait,
+    kCalls
+};
 
 // Sleeps 100 s by call number `call`; returns the error number, or EINTR for what reports it otherwise.
 static int sleep_by(int call) {

@@ -17,12 +17,12 @@
 #include <thread>
 #include <vector>
 
-#define CHECK(claim)                                                               \
-    do {                                                                           \
-        if (!(claim)) {                                                            \
+#define CHECK(claim)                                                                   \
+    do {                                                                               \
+        if (!(claim)) {                                                                \
             std::fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #claim); \
-            std::_Exit(99);                                                        \
-        }                                                                          \
+            std::_Exit(99);                                                            \
+        }                                                                              \
     } while (0)
 
 using namespace std::chrono_literals;

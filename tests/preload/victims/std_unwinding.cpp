@@ -15,12 +15,12 @@
 #include <stdexcept>
 #include <thread>
 
-#define CHECK(claim)                                                               \
-    do {                                                                           \
-        if (!(claim)) {                                                            \
+#define CHECK(claim)                                                                   \
+    do {                                                                               \
+        if (!(claim)) {                                                                \
             std::fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #claim); \
-            std::_Exit(99);                                                        \
-        }                                                                          \
+            std::_Exit(99);                                                            \
+        }                                                                              \
     } while (0)
 
 namespace {

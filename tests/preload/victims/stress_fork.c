@@ -65,7 +65,7 @@ static void* lock_often(void* unused) {
 int main(int count, char** arguments) {
     pthread_t threads[5];
     struct sigaction action = {.sa_flags = SA_RESTART};
-    struct itimerval every = {.it_interval = {.tv_usec = 1000}, .it_value = {.tv_usec = 1000}};
+    struct itimerval every = {.it_interval = {.tv_usec = 20000}, .it_value = {.tv_usec = 20000}};
     CHECK_EQ(count, 2);
     action.sa_handler = tick;
     CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);

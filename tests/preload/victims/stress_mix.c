@@ -100,7 +100,8 @@ static void produce_or_consume(unsigned* random) {
     }
     queue.items += is_producer ? 1 : -1;
     atomic_fetch_add(is_producer ? &produced : &consumed, 1);
-    CHECK_EQ(next(random) % 2 ? pthread_cond_signal(&queue.changed) : pthread_cond_broadcast(&queue.changed), 0);
+    CHECK_EQ(next(random) % 2 ? pthread_cond_signal(&queue.changed) : pthread_cond_broadcast(&queue.changed),
+             0);
     CHECK_EQ(pthread_mutex_unlock(&queue.mutex), 0);
 }
 

@@ -7,7 +7,9 @@
 static _Atomic int go, cleaned;
 static _Atomic pid_t waiter;
 
-static void clean(void* by) { atomic_fetch_add(&cleaned, (int)(long)by); }
+static void clean(void* by) {
+    atomic_fetch_add(&cleaned, (int)(long)by);
+}
 
 static void* end_by(void* argument) {
     int how = (int)(long)argument;

@@ -29,7 +29,8 @@ static void check_small_stacks(void) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     CHECK_EQ(pthread_attr_setstacksize(&attributes, PTHREAD_STACK_MIN), 0);
-    for (int i = 0; i < 20; ++i) CHECK_EQ(pthread_create(&threads[i], &attributes, use_little_stack, NULL), 0);
+    for (int i = 0; i < 20; ++i)
+        CHECK_EQ(pthread_create(&threads[i], &attributes, use_little_stack, NULL), 0);
     CHECK_EQ(pthread_mutex_lock(&mutex), 0);
     ready = 1;
     CHECK_EQ(pthread_cond_broadcast(&changed), 0);
