@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libaio and liburing: their exported functions, present only if the program has the library. libaio makes its system
-// calls through libc's syscall(); the gate is shut during a submission so that it is counted once.
+// libaio and liburing: their exported functions, present only if the program has the library. libaio makes
+// its system calls through libc's syscall(); the gate is shut during a submission so that it is counted once.
 #include "preload/io_call.h"
 
 using namespace latchkey;
@@ -14,10 +14,10 @@ INTERPOSE(int, io_submit, (void* context, long n, void** blocks)) {
     });
 }
 
-#define OBSERVED(name, parameters, arguments)                                         \
-    INTERPOSE(int, name, parameters) {                                                \
-        const IoSite io{kCall_##name, IoGroup::kAio, -1, CALLER};                     \
-        return observe_io_negative(io, [&] { return real::name arguments; });         \
+#define OBSERVED(name, parameters, arguments)                                 \
+    INTERPOSE(int, name, parameters) {                                        \
+        const IoSite io{kCall_##name, IoGroup::kAio, -1, CALLER};             \
+        return observe_io_negative(io, [&] { return real::name arguments; }); \
     }
 
 OBSERVED(io_getevents, (void* context, long least, long most, void* events, void* timeout),

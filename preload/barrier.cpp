@@ -22,7 +22,8 @@ INTERPOSE(int, pthread_barrier_wait, (pthread_barrier_t * barrier)) {
 }
 
 INTERPOSE(int, pthread_barrier_init,
-          (pthread_barrier_t* __restrict barrier, const pthread_barrierattr_t* __restrict attributes, unsigned count)) {
+          (pthread_barrier_t* __restrict barrier, const pthread_barrierattr_t* __restrict attributes,
+           unsigned count)) {
     if (ThreadRecord* record = observed(CALLER); record != nullptr) {
         record->calls[kCall_pthread_barrier_init]++;
         remember_init(barrier, CALLER);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Condition variables: pthread_cond_* and cnd_*. A wait gives its mutex back and takes it again inside glibc, so both
-// are told to the held locks here. A cancelled wait leaves by unwinding through these frames: what it leaves open is
-// closed when the thread ends (abandon_wait), so no cleanup handler is pushed on this path.
+// Condition variables: pthread_cond_* and cnd_*. A wait gives its mutex back and takes it again inside glibc,
+// so both are told to the held locks here. A cancelled wait leaves by unwinding through these frames: what it
+// leaves open is closed when the thread ends (abandon_wait), so no cleanup handler is pushed on this path.
 #include "preload/emit.h"
 #include "preload/interpose.h"
 #include "preload/real.h"
@@ -52,7 +52,9 @@ void note_destroyed(const void* cond, Call call, Site site) {
 }
 
 // C11 results of a wait end as error numbers in events.
-int as_errno(int result) { return result == thrd_timedout ? ETIMEDOUT : result == thrd_success ? 0 : EINVAL; }
+int as_errno(int result) {
+    return result == thrd_timedout ? ETIMEDOUT : result == thrd_success ? 0 : EINVAL;
+}
 
 }  // namespace
 }  // namespace latchkey
@@ -60,10 +62,12 @@ int as_errno(int result) { return result == thrd_timedout ? ETIMEDOUT : result =
 using namespace latchkey;
 
 INTERPOSE(int, pthread_cond_wait, (pthread_cond_t * cond, pthread_mutex_t* m)) {
-    return wait_observed(kCall_pthread_cond_wait, cond, m, CALLER, [&] { return real::pthread_cond_wait(cond, m); });
+    return wait_observed(kCall_pthread_cond_wait, cond, m, CALLER,
+                         [&] { return real::pthread_cond_wait(cond, m); });
 }
 
-INTERPOSE(int, pthread_cond_timedwait, (pthread_cond_t * cond, pthread_mutex_t* m, const timespec* deadline)) {
+INTERPOSE(int, pthread_cond_timedwait,
+          (pthread_cond_t * cond, pthread_mutex_t* m, const timespec* deadline)) {
     return wait_observed(kCall_pthread_cond_timedwait, cond, m, CALLER,
                          [&] { return real::pthread_cond_timedwait(cond, m, deadline); });
 }
@@ -76,11 +80,13 @@ INTERPOSE(int, pthread_cond_clockwait,
 
 INTERPOSE(int, cnd_wait, (cnd_t * cond, mtx_t* m)) {
     int result = thrd_error;
-    wait_observed(kCall_cnd_wait, cond, m, CALLER, [&] { return as_errno(result = real::cnd_wait(cond, m)); });
+    wait_observed(kCall_cnd_wait, cond, m, CALLER,
+                  [&] { return as_errno(result = real::cnd_wait(cond, m)); });
     return result;
 }
 
-INTERPOSE(int, cnd_timedwait, (cnd_t* __restrict cond, mtx_t* __restrict m, const timespec* __restrict deadline)) {
+INTERPOSE(int, cnd_timedwait,
+          (cnd_t* __restrict cond, mtx_t* __restrict m, const timespec* __restrict deadline)) {
     int result = thrd_error;
     wait_observed(kCall_cnd_timedwait, cond, m, CALLER,
                   [&] { return as_errno(result = real::cnd_timedwait(cond, m, deadline)); });
@@ -88,7 +94,8 @@ INTERPOSE(int, cnd_timedwait, (cnd_t* __restrict cond, mtx_t* __restrict m, cons
 }
 
 INTERPOSE(int, pthread_cond_signal, (pthread_cond_t * cond)) {
-    return wake_observed(kCall_pthread_cond_signal, cond, 1, CALLER, [&] { return real::pthread_cond_signal(cond); });
+    return wake_observed(kCall_pthread_cond_signal, cond, 1, CALLER,
+                         [&] { return real::pthread_cond_signal(cond); });
 }
 
 INTERPOSE(int, pthread_cond_broadcast, (pthread_cond_t * cond)) {

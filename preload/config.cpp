@@ -28,16 +28,20 @@ namespace {
 constexpr uint32_t kMaxDepth = 64;
 
 struct Option {
-    const char* name;           // LATCHKEY_<NAME>
+    const char* name;  // LATCHKEY_<NAME>
     const char* default_value;
     bool (*parse)(const char* value);
 };
 
 bool parse_level(const char* v) {
-    if (strcmp(v, "counters") == 0) config.level = Level::kCounters;
-    else if (strcmp(v, "contended") == 0) config.level = Level::kContended;
-    else if (strcmp(v, "full") == 0) config.level = Level::kFull;
-    else return false;
+    if (strcmp(v, "counters") == 0)
+        config.level = Level::kCounters;
+    else if (strcmp(v, "contended") == 0)
+        config.level = Level::kContended;
+    else if (strcmp(v, "full") == 0)
+        config.level = Level::kFull;
+    else
+        return false;
     return true;
 }
 
@@ -46,17 +50,27 @@ bool parse_duration(const char* v, uint64_t& ns) {
     if (*v < '0' || *v > '9') return false;
     const unsigned long long n = strtoull(v, &unit, 10);
     uint64_t scale;
-    if (strcmp(unit, "ns") == 0) scale = 1;
-    else if (strcmp(unit, "us") == 0) scale = 1000;
-    else if (strcmp(unit, "ms") == 0) scale = 1000 * 1000;
-    else if (strcmp(unit, "s") == 0) scale = 1000ull * 1000 * 1000;
-    else if (*unit == '\0' && n == 0) scale = 1;
-    else return false;
+    if (strcmp(unit, "ns") == 0)
+        scale = 1;
+    else if (strcmp(unit, "us") == 0)
+        scale = 1000;
+    else if (strcmp(unit, "ms") == 0)
+        scale = 1000 * 1000;
+    else if (strcmp(unit, "s") == 0)
+        scale = 1000ull * 1000 * 1000;
+    else if (*unit == '\0' && n == 0)
+        scale = 1;
+    else
+        return false;
     return !__builtin_mul_overflow(n, scale, &ns);
 }
 
-bool parse_min_wait(const char* v) { return parse_duration(v, config.min_wait_ns); }
-bool parse_min_io(const char* v) { return parse_duration(v, config.min_io_ns); }
+bool parse_min_wait(const char* v) {
+    return parse_duration(v, config.min_wait_ns);
+}
+bool parse_min_io(const char* v) {
+    return parse_duration(v, config.min_io_ns);
+}
 
 bool parse_stacks(const char* v) {
     const bool is_both = strcmp(v, "waiter,holder") == 0 || strcmp(v, "holder,waiter") == 0;
@@ -74,7 +88,9 @@ bool parse_stacks(const char* v) {
     return true;
 }
 
-bool parse_runtime(const char* v) { return strcmp(v, "off") == 0; }
+bool parse_runtime(const char* v) {
+    return strcmp(v, "off") == 0;
+}
 
 // Patterns joined by commas against the executable's file name. Empty: all.
 bool parse_only(const char* v) {
@@ -94,8 +110,8 @@ bool parse_only(const char* v) {
     return true;
 }
 
-// Copied: a program that sets its title (setproctitle) writes over its environment, and its fork children open their
-// counters file after that.
+// Copied: a program that sets its title (setproctitle) writes over its environment, and its fork children
+// open their counters file after that.
 bool copy_path(const char* v, char (&storage)[PATH_MAX], const char*& path) {
     const size_t n = strlen(v);
     if (n >= sizeof storage) return false;
@@ -142,8 +158,8 @@ void read_variable(const char* entry) {
     say_once(said, entry, ": no such option; see latchkey-environment(7)");
 }
 
-// LTTng-UST keeps pointers to its variables (LTTNG_HOME, the time to wait for the session daemon) and looks at them
-// again in fork children; so they, too, must lie where setproctitle does not write.
+// LTTng-UST keeps pointers to its variables (LTTNG_HOME, the time to wait for the session daemon) and looks
+// at them again in fork children; so they, too, must lie where setproctitle does not write.
 void move_tracer_variables(char** environment) {
     static constinit char storage[2 * PATH_MAX];
     size_t used = 0;
@@ -165,8 +181,8 @@ void read_config(char** environment) {
     config.is_passive = false;
     for (const Option& option : options) option.parse(option.default_value);
     for (char** entry = environment; *entry != nullptr; entry++)
-        if (strncmp(*entry, "LATCHKEY_", strlen("LATCHKEY_")) == 0 && strncmp(*entry, "LATCHKEY_TEST_", 14) != 0 &&
-            strncmp(*entry, "LATCHKEY_BUILD", 14) != 0)
+        if (strncmp(*entry, "LATCHKEY_", strlen("LATCHKEY_")) == 0 &&
+            strncmp(*entry, "LATCHKEY_TEST_", 14) != 0 && strncmp(*entry, "LATCHKEY_BUILD", 14) != 0)
             read_variable(*entry);
     move_tracer_variables(environment);
 }

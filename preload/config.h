@@ -10,23 +10,23 @@ namespace latchkey {
 enum class Level : uint8_t { kCounters, kContended, kFull };
 
 struct Config {
-    bool is_passive;          // observe nothing: setuid, or not one of --only
+    bool is_passive;  // observe nothing: setuid, or not one of --only
     Level level;
     uint64_t min_wait_ns;
     uint64_t min_io_ns;
     bool takes_waiter_stacks;
     bool takes_holder_stacks;
-    uint32_t stack_depth;     // frames
-    const char* directory;    // null: counters in anonymous memory
-    const char* events_lib;   // null: no events
-    char exe[256];            // path of the executable
+    uint32_t stack_depth;    // frames
+    const char* directory;   // null: counters in anonymous memory
+    const char* events_lib;  // null: no events
+    char exe[256];           // path of the executable
 };
 
 extern Config config;
 
-// Reads the environment. A value that cannot be understood is said once and its default holds: a database is not
-// kept from starting by our options (the launcher refuses them earlier).
-// environment: of the constructor; libc has not set its own `environ` yet when ours runs first.
+// Reads the environment. A value that cannot be understood is said once and its default holds: a database is
+// not kept from starting by our options (the launcher refuses them earlier). environment: of the constructor;
+// libc has not set its own `environ` yet when ours runs first.
 void read_config(char** environment);
 
 }  // namespace latchkey

@@ -68,7 +68,8 @@ void* map(int fd, void* where) {
     const int place = where != nullptr ? MAP_FIXED : 0;
     const size_t bytes = counters_sections().total;
     if (fd >= 0) return mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | place, fd, 0);
-    return mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | place, -1, 0);
+    return mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | place, -1,
+                0);
 }
 
 void write_header(char* base) {
@@ -89,7 +90,8 @@ bool open_counters_file(const char* directory) {
         fd = create_sized(directory);
         if (fd < 0) {
             static constinit std::atomic<bool> said{false};
-            say_once(said, "counters file: ", strerrordesc_np(errno), ": ", "the counts of this process are not kept");
+            say_once(said, "counters file: ", strerrordesc_np(errno), ": ",
+                     "the counts of this process are not kept");
         }
     }
     is_backed_by_file = fd >= 0;
@@ -114,7 +116,8 @@ bool reserve_threads(uint32_t count) {
     if (is_backed_by_file) {
         const int fd = real::open(path, O_RDWR | O_CLOEXEC, 0);
         if (fd < 0) return false;
-        const off_t from = static_cast<off_t>(counters_sections().threads + reserved_threads * sizeof(ThreadRecord));
+        const off_t from =
+            static_cast<off_t>(counters_sections().threads + reserved_threads * sizeof(ThreadRecord));
         const auto bytes = static_cast<off_t>((upto - reserved_threads) * sizeof(ThreadRecord));
         const int failed = real::posix_fallocate(fd, from, bytes);
         real::close(fd);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The text at the start of a counters file that names each field, its type, place and unit: see
-// latchkey-counters(5). Composed at compile time from the record types and the tables; readers use nothing else.
+// latchkey-counters(5). Composed at compile time from the record types and the tables; readers use nothing
+// else.
 #include <array>
 #include <cstddef>
 
@@ -41,7 +42,8 @@ struct Writer {
         while (count > 0) text[bytes++] = digits[--count];
     }
     constexpr void section(const char* name, uint64_t offset, uint64_t stride, uint64_t count) {
-        put("section "), put(name), put(" "), put(offset), put(" "), put(stride), put(" "), put(count), put("\n");
+        put("section "), put(name), put(" "), put(offset), put(" "), put(stride), put(" "), put(count),
+            put("\n");
     }
     constexpr void field(const char* section, const char* prefix, const char* name, const char* type,
                          uint64_t offset, const char* unit) {
@@ -50,7 +52,8 @@ struct Writer {
     }
 };
 
-#define FIELD(section, record, name, type, unit) w.field(section, "", #name, type, offsetof(record, name), unit)
+#define FIELD(section, record, name, type, unit) \
+    w.field(section, "", #name, type, offsetof(record, name), unit)
 #define PROCESS(name, type, unit) FIELD("process", ProcessRecord, name, type, unit)
 #define FILE_(name, type, unit) FIELD("file", FileRecord, name, type, unit)
 #define THREAD(name, type, unit) FIELD("thread", ThreadRecord, name, type, unit)
@@ -126,8 +129,9 @@ constexpr void put_thread(Writer& w) {
     w.field("thread", "", #name, "u64", offsetof(ThreadRecord, counters) + k_##name * sizeof(uint64_t), unit);
 #include "runtime/counters.def"
 #undef COUNTER
-#define SYMBOL(group, name, version) \
-    w.field("thread", "calls.", #name, "u64", offsetof(ThreadRecord, calls) + kCall_##name * sizeof(uint64_t), "calls");
+#define SYMBOL(group, name, version)          \
+    w.field("thread", "calls.", #name, "u64", \
+            offsetof(ThreadRecord, calls) + kCall_##name * sizeof(uint64_t), "calls");
 #define SYMBOL_AS(group, name, version, ...) SYMBOL(group, name, version)
 #include "preload/symbols.def"
 #undef SYMBOL
@@ -146,7 +150,11 @@ constexpr Writer kSchema = [] {
 
 }  // namespace
 
-Text counters_schema() { return {kSchema.text.data(), kSchema.bytes}; }
-Sections counters_sections() { return kSections; }
+Text counters_schema() {
+    return {kSchema.text.data(), kSchema.bytes};
+}
+Sections counters_sections() {
+    return kSections;
+}
 
 }  // namespace latchkey

@@ -24,10 +24,10 @@ struct Prefix {
     const char* folded;  // one record for all of the kind; null: a record each
 };
 constexpr Prefix kPrefixes[] = {
-    {"socket:", kFileClass_socket, "socket"},      {"pipe:", kFileClass_pipe, "pipe"},
-    {"anon_inode:", kFileClass_event, nullptr},    {"/dev/pts/", kFileClass_other, nullptr},
-    {"/dev/shm/", kFileClass_file, nullptr},       {"/dev/", kFileClass_other, nullptr},
-    {"/memfd:", kFileClass_other, nullptr},        {"/", kFileClass_file, nullptr},
+    {"socket:", kFileClass_socket, "socket"},   {"pipe:", kFileClass_pipe, "pipe"},
+    {"anon_inode:", kFileClass_event, nullptr}, {"/dev/pts/", kFileClass_other, nullptr},
+    {"/dev/shm/", kFileClass_file, nullptr},    {"/dev/", kFileClass_other, nullptr},
+    {"/memfd:", kFileClass_other, nullptr},     {"/", kFileClass_file, nullptr},
 };
 
 FileClass classify(char* path) {
@@ -73,7 +73,8 @@ uint32_t record_of(char* path) {
         const uint32_t i = 1 + (start + n) % kPlaces;
         FileRecord& file = counters_file.files[i];
         uint32_t state = file.state.load(std::memory_order_acquire);
-        if (state == kUnused && file.state.compare_exchange_strong(state, kBeingFilled, std::memory_order_acquire)) {
+        if (state == kUnused &&
+            file.state.compare_exchange_strong(state, kBeingFilled, std::memory_order_acquire)) {
             copy_text(file.path, path);
             file.file_class = file_class;
             file.state.store(kReady, std::memory_order_release);
@@ -111,10 +112,13 @@ uint32_t file_of(ThreadRecord& record, int fd) {
 }
 
 void forget_descriptor(int fd) {
-    if (fd >= 0 && static_cast<unsigned>(fd) < kDescriptors) file_index[fd].store(0, std::memory_order_relaxed);
+    if (fd >= 0 && static_cast<unsigned>(fd) < kDescriptors)
+        file_index[fd].store(0, std::memory_order_relaxed);
 }
 
-void forget_descriptors() { forget_descriptors(0, kDescriptors - 1); }
+void forget_descriptors() {
+    forget_descriptors(0, kDescriptors - 1);
+}
 
 void forget_descriptors(unsigned first, unsigned last) {
     const unsigned end = used_descriptors.load(std::memory_order_relaxed);

@@ -10,22 +10,26 @@
 
 namespace latchkey {
 
-// The events library's table; null while nothing is traced: before main, level counters, in a fork child until its
-// buffers are its own, after exit handlers.
+// The events library's table; null while nothing is traced: before main, level counters, in a fork child
+// until its buffers are its own, after exit handlers.
 extern std::atomic<const events::Table*> event_table;
 
-inline bool is_tracing() { return event_table.load(std::memory_order_relaxed) != nullptr; }
-inline bool is_full() { return config.level == Level::kFull && is_tracing(); }
+inline bool is_tracing() {
+    return event_table.load(std::memory_order_relaxed) != nullptr;
+}
+inline bool is_full() {
+    return config.level == Level::kFull && is_tracing();
+}
 
 // EMIT(record, lock_wait, .lock = ..., .site = ...): must run in an Inside scope.
-#define EMIT(record_, name_, ...)                                                                            \
-    do {                                                                                                     \
-        if (const auto* table = latchkey::event_table.load(std::memory_order_acquire); table != nullptr &&   \
-            !latchkey::self.is_ended) {                                                                      \
-            const latchkey::events::name_ event{__VA_ARGS__};                                                \
-            table->name_(&event);                                                                            \
-            (record_)->counters[latchkey::k_events]++;                                                       \
-        }                                                                                                    \
+#define EMIT(record_, name_, ...)                                                      \
+    do {                                                                               \
+        if (const auto* table = latchkey::event_table.load(std::memory_order_acquire); \
+            table != nullptr && !latchkey::self.is_ended) {                            \
+            const latchkey::events::name_ event{__VA_ARGS__};                          \
+            table->name_(&event);                                                      \
+            (record_)->counters[latchkey::k_events]++;                                 \
+        }                                                                              \
     } while (0)
 
 // Loads the events library (level contended and full) and emits process_started, the modules and the main

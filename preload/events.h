@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The events of events.def as structures, and the table of functions that emit them. The table's functions live
-// in liblatchkey-events.so (provider.cpp), loaded only when the level emits events; without it nothing of LTTng is
-// in the process.
+// The events of events.def as structures, and the table of functions that emit them. The table's functions
+// live in liblatchkey-events.so (provider.cpp), loaded only when the level emits events; without it nothing
+// of LTTng is in the process.
 #pragma once
 
 #include <cstdint>

@@ -3,7 +3,8 @@
 // What every wrapper starts with: INTERPOSE, the caller's address, and the gate.
 //
 // The rules of code that runs inside somebody's database:
-//   - the gate comes first: a nested call (from our own code, libunwind, LTTng) or a thread that is not observed
+//   - the gate comes first: a nested call (from our own code, libunwind, LTTng) or a thread that is not
+//   observed
 //     goes to the real function at once;
 //   - the gate is open again while the real function blocks: signal handlers that run meanwhile are observed;
 //   - errno after a wrapper is what the real function left;
@@ -25,9 +26,9 @@ struct Self {
     ThreadRecord* record;  // null: not attached
     uint32_t depth;        // > 0: inside our own code
     int32_t tid;
-    bool is_quiet;         // a thread of the tracer: never observed
-    bool is_slow;          // see ThroughTracer
-    bool is_ended;         // its start routine is over: counted to the end, but the tracer has let it go
+    bool is_quiet;  // a thread of the tracer: never observed
+    bool is_slow;   // see ThroughTracer
+    bool is_ended;  // its start routine is over: counted to the end, but the tracer has let it go
 };
 extern thread_local constinit Self self [[gnu::tls_model("initial-exec")]];
 
@@ -37,8 +38,8 @@ extern bool is_fast_allowed;
 // Slow part of observed(): gives the calling thread a record. Null: pass through.
 ThreadRecord* attach_thread();
 
-// Address ranges of the tracer's libraries; what they do is not the program's doing. None until the events library
-// is loaded. A call of theirs must also not emit: it may come with the tracer's own locks held.
+// Address ranges of the tracer's libraries; what they do is not the program's doing. None until the events
+// library is loaded. A call of theirs must also not emit: it may come with the tracer's own locks held.
 struct TracerCode {
     static constexpr uint32_t kMost = 8;
     std::atomic<uint32_t> count;
@@ -67,8 +68,8 @@ inline void restore_fast() {
     if (is_fast_allowed && !self.is_slow && !self.is_ended) self.fast = self.record;
 }
 
-// A real function is called in this scope that LTTng has wrapped as well: its locks are not the program's. The fast
-// path, which does not look at its caller, is off.
+// A real function is called in this scope that LTTng has wrapped as well: its locks are not the program's.
+// The fast path, which does not look at its caller, is off.
 class ThroughTracer {
   public:
     ThroughTracer() : was_slow_(self.is_slow) {
@@ -113,11 +114,11 @@ inline uint64_t now_ns() {
 
 }  // namespace latchkey
 
-// Defines the exported function NAME. Its C++ name differs (an assembler label gives the real one), so that libc's
-// attributes and noexcept do not bind us; its type is checked against the slot's.
-#define INTERPOSE(result, name, parameters)                                                              \
-    extern "C" [[gnu::visibility("default")]] result latchkey_##name parameters __asm__(#name);          \
-    static_assert(__is_same(decltype(&latchkey_##name), decltype(latchkey::real::name)));                \
+// Defines the exported function NAME. Its C++ name differs (an assembler label gives the real one), so that
+// libc's attributes and noexcept do not bind us; its type is checked against the slot's.
+#define INTERPOSE(result, name, parameters)                                                     \
+    extern "C" [[gnu::visibility("default")]] result latchkey_##name parameters __asm__(#name); \
+    static_assert(__is_same(decltype(&latchkey_##name), decltype(latchkey::real::name)));       \
     extern "C" result latchkey_##name parameters
 
 // The return address of the call into the wrapper: the call site in the program.

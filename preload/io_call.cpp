@@ -20,17 +20,28 @@ struct Sums {
 
 constexpr Sums sums_of(IoGroup group) {
     switch (group) {
-        case IoGroup::kRead: return {k_read_ns, k_read_bytes};
-        case IoGroup::kWrite: return {k_write_ns, k_write_bytes};
-        case IoGroup::kSync: return {k_sync_ns, kNoBytes};
-        case IoGroup::kSpace: return {k_space_ns, kNoBytes};
-        case IoGroup::kFileLock: return {k_file_lock_ns, kNoBytes};
-        case IoGroup::kOpen: return {k_open_ns, kNoBytes};
-        case IoGroup::kRecv: return {k_recv_ns, k_recv_bytes};
-        case IoGroup::kSend: return {k_send_ns, k_send_bytes};
-        case IoGroup::kPoll: return {k_poll_ns, kNoBytes};
-        case IoGroup::kSleep: return {k_sleep_ns, kNoBytes};
-        case IoGroup::kAio: return {k_aio_ns, kNoBytes};
+        case IoGroup::kRead:
+            return {k_read_ns, k_read_bytes};
+        case IoGroup::kWrite:
+            return {k_write_ns, k_write_bytes};
+        case IoGroup::kSync:
+            return {k_sync_ns, kNoBytes};
+        case IoGroup::kSpace:
+            return {k_space_ns, kNoBytes};
+        case IoGroup::kFileLock:
+            return {k_file_lock_ns, kNoBytes};
+        case IoGroup::kOpen:
+            return {k_open_ns, kNoBytes};
+        case IoGroup::kRecv:
+            return {k_recv_ns, k_recv_bytes};
+        case IoGroup::kSend:
+            return {k_send_ns, k_send_bytes};
+        case IoGroup::kPoll:
+            return {k_poll_ns, kNoBytes};
+        case IoGroup::kSleep:
+            return {k_sleep_ns, kNoBytes};
+        case IoGroup::kAio:
+            return {k_aio_ns, kNoBytes};
     }
     __builtin_unreachable();
 }
@@ -43,7 +54,9 @@ IoGroup group_by_file(IoGroup group, uint32_t file) {
     return group == IoGroup::kRead ? IoGroup::kRecv : IoGroup::kSend;
 }
 
-void add(std::atomic<uint64_t>& sum, uint64_t n) { sum.fetch_add(n, std::memory_order_relaxed); }
+void add(std::atomic<uint64_t>& sum, uint64_t n) {
+    sum.fetch_add(n, std::memory_order_relaxed);
+}
 
 void raise(std::atomic<uint64_t>& most, uint64_t n) {
     uint64_t seen = most.load(std::memory_order_relaxed);
@@ -51,10 +64,14 @@ void raise(std::atomic<uint64_t>& most, uint64_t n) {
     }
 }
 
-bool has_lock(const ThreadRecord& record) { return record.held.count.load(std::memory_order_relaxed) != 0; }
+bool has_lock(const ThreadRecord& record) {
+    return record.held.count.load(std::memory_order_relaxed) != 0;
+}
 
 // Waiting for work or for time to pass while holding a lock is no I/O under that lock.
-bool is_transfer(IoGroup group) { return group != IoGroup::kPoll && group != IoGroup::kSleep; }
+bool is_transfer(IoGroup group) {
+    return group != IoGroup::kPoll && group != IoGroup::kSleep;
+}
 
 }  // namespace
 
@@ -94,11 +111,18 @@ void IoCall::add_to_file(uint32_t index, uint64_t duration_ns, int64_t result) {
     const uint64_t bytes = result > 0 ? static_cast<uint64_t>(result) : 0;
     switch (io_.group) {
         case IoGroup::kRead:
-        case IoGroup::kRecv: add(file.reads, 1), add(file.read_bytes, bytes), add(file.read_ns, duration_ns); break;
+        case IoGroup::kRecv:
+            add(file.reads, 1), add(file.read_bytes, bytes), add(file.read_ns, duration_ns);
+            break;
         case IoGroup::kWrite:
-        case IoGroup::kSend: add(file.writes, 1), add(file.write_bytes, bytes), add(file.write_ns, duration_ns); break;
-        case IoGroup::kSync: add(file.syncs, 1), add(file.sync_ns, duration_ns); break;
-        default: add(file.others, 1), add(file.other_ns, duration_ns);
+        case IoGroup::kSend:
+            add(file.writes, 1), add(file.write_bytes, bytes), add(file.write_ns, duration_ns);
+            break;
+        case IoGroup::kSync:
+            add(file.syncs, 1), add(file.sync_ns, duration_ns);
+            break;
+        default:
+            add(file.others, 1), add(file.other_ns, duration_ns);
     }
     raise(file.max_ns, duration_ns);
     if (is_transfer(io_.group) && has_lock(record_)) {
@@ -110,14 +134,15 @@ void IoCall::add_to_file(uint32_t index, uint64_t duration_ns, int64_t result) {
 void IoCall::emit(uint32_t file, uint64_t duration_ns, int64_t result) {
     uint64_t held[kHeldInEvent], sites[kHeldInEvent];
     uint32_t count = 0;
-    for (uint32_t i = record_.held.count.load(std::memory_order_relaxed); i-- > 0 && count < kHeldInEvent; count++) {
+    for (uint32_t i = record_.held.count.load(std::memory_order_relaxed); i-- > 0 && count < kHeldInEvent;
+         count++) {
         const HeldLock& entry = record_.held.entries[i];
         held[count] = entry.lock.load(std::memory_order_relaxed);
         sites[count] = entry.site.load(std::memory_order_relaxed) & ~HeldLocks::kTimed;
     }
     const uint32_t stack = config.takes_waiter_stacks ? capture_stack(record_, io_.site) : 0;
-    EMIT(&record_, io, .duration_ns = duration_ns, .result = result, .site = io_.site, .fd = io_.fd, .file = file,
-         .stack = stack, .call = io_.call, .held_count = count, .held = held,
+    EMIT(&record_, io, .duration_ns = duration_ns, .result = result, .site = io_.site, .fd = io_.fd,
+         .file = file, .stack = stack, .call = io_.call, .held_count = count, .held = held,
          .held_sites_count = count, .held_sites = sites);
 }
 

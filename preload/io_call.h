@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What all I/O wrappers share: two clock reads around the real call, sums per thread and per file, and an event when
-// the call was slow (or at level full).
+// What all I/O wrappers share: two clock reads around the real call, sums per thread and per file, and an
+// event when the call was slow (or at level full).
 #pragma once
 
 #include "preload/interpose.h"
@@ -9,7 +9,19 @@
 
 namespace latchkey {
 
-enum class IoGroup : uint8_t { kRead, kWrite, kSync, kSpace, kFileLock, kOpen, kRecv, kSend, kPoll, kSleep, kAio };
+enum class IoGroup : uint8_t {
+    kRead,
+    kWrite,
+    kSync,
+    kSpace,
+    kFileLock,
+    kOpen,
+    kRecv,
+    kSend,
+    kPoll,
+    kSleep,
+    kAio
+};
 
 struct IoSite {
     Call call;
@@ -69,3 +81,16 @@ int observe_io_negative(const IoSite& io, F real_call) {
 }
 
 }  // namespace latchkey
+
+// Wrappers of functions whose descriptor is a parameter called fd: OBSERVED_IO returns -1 with errno,
+// OBSERVED_IO_ERROR the error number. (group, result, NAME, (parameters), (arguments))
+#define OBSERVED_IO(group, result, name, parameters, arguments)      \
+    INTERPOSE(result, name, parameters) {                            \
+        const IoSite io{kCall_##name, IoGroup::group, fd, CALLER};   \
+        return observe_io(io, [&] { return real::name arguments; }); \
+    }
+#define OBSERVED_IO_ERROR(group, name, parameters, arguments)              \
+    INTERPOSE(int, name, parameters) {                                     \
+        const IoSite io{kCall_##name, IoGroup::group, fd, CALLER};         \
+        return observe_io_error(io, [&] { return real::name arguments; }); \
+    }

@@ -17,8 +17,8 @@ namespace {
 constinit std::atomic<int> living{1};  // the main thread
 constinit std::atomic<bool> has_unseen{false};
 
-// A thread of our own: ends the process when the last thread of the program, whose kernel id is given, is through
-// with its thread specific data.
+// A thread of our own: ends the process when the last thread of the program, whose kernel id is given, is
+// through with its thread specific data.
 void* end_process_after(void* last) {
     constexpr timespec kPause{0, 100 * 1000};
     self.is_quiet = true;
@@ -31,15 +31,20 @@ void end_process() {
     const long tid = gettid();
     pthread_t thread;
     // The main thread's kernel id stays taken as long as the process lives: nothing to wait for.
-    if (tid == getpid() || real::pthread_create(&thread, nullptr, end_process_after, reinterpret_cast<void*>(tid)) != 0)
+    if (tid == getpid() ||
+        real::pthread_create(&thread, nullptr, end_process_after, reinterpret_cast<void*>(tid)) != 0)
         exit(0);
 }
 
 }  // namespace
 
-void thread_is_coming() { living.fetch_add(1, std::memory_order_relaxed); }
+void thread_is_coming() {
+    living.fetch_add(1, std::memory_order_relaxed);
+}
 
-void thread_is_unseen() { has_unseen.store(true, std::memory_order_relaxed); }
+void thread_is_unseen() {
+    has_unseen.store(true, std::memory_order_relaxed);
+}
 
 void thread_is_gone() {
     if (living.fetch_sub(1, std::memory_order_acq_rel) != 1) return;

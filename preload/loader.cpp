@@ -18,7 +18,8 @@ namespace {
 constexpr uint32_t kMaxModules = 1024;
 constexpr uint32_t kMaxHeaders = 16;
 
-// A mapped object. Its program headers are copied: the originals vanish with dlclose, while a reader may be at them.
+// A mapped object. Its program headers are copied: the originals vanish with dlclose, while a reader may be
+// at them.
 struct Module {
     uint64_t base, begin, end;
     uint32_t header_count;
@@ -33,8 +34,9 @@ struct Snapshot {
     Module modules[kMaxModules];
 };
 
-// Readers count themselves in before they load the pointer and out when done; a snapshot is unmapped only when it has
-// been replaced and no reader is inside [A]. Writers exclude each other; who finds one at work leaves it to that one.
+// Readers count themselves in before they load the pointer and out when done; a snapshot is unmapped only
+// when it has been replaced and no reader is inside [A]. Writers exclude each other; who finds one at work
+// leaves it to that one.
 constinit std::atomic<Snapshot*> current{nullptr};
 constinit std::atomic<uint32_t> readers{0};
 constinit std::atomic<bool> is_writing{false};
@@ -44,7 +46,8 @@ constinit Snapshot* retired = nullptr;  // under is_writing
 class Reader {
   public:
     Reader() {
-        readers.fetch_add(1, std::memory_order_seq_cst);  // [A] before the load: the writer checks in reverse order
+        readers.fetch_add(
+            1, std::memory_order_seq_cst);  // [A] before the load: the writer checks in reverse order
         snapshot_ = current.load(std::memory_order_seq_cst);
     }
     ~Reader() { readers.fetch_sub(1, std::memory_order_release); }
@@ -105,8 +108,8 @@ int add_module(dl_phdr_info* info, size_t, void* argument) {
     return 0;
 }
 
-// The libraries we work with: LTTng, and libunwind, which locks at each thread's end. They stay loaded, so ranges are
-// only added. Under is_writing.
+// The libraries we work with: LTTng, and libunwind, which locks at each thread's end. They stay loaded, so
+// ranges are only added. Under is_writing.
 void note_tracer(const Module& module) {
     constexpr const char* kNames[] = {"liblttng-ust", "liburcu", "libunwind.so"};
     bool is_tracer = false;
@@ -118,7 +121,9 @@ void note_tracer(const Module& module) {
     tracer_code.count.store(n + 1, std::memory_order_release);
 }
 
-bool is_same(const Module& a, const Module& b) { return a.base == b.base && strcmp(a.path, b.path) == 0; }
+bool is_same(const Module& a, const Module& b) {
+    return a.base == b.base && strcmp(a.path, b.path) == 0;
+}
 
 Module* find_same(Snapshot* snapshot, const Module& module) {
     if (snapshot == nullptr) return nullptr;
@@ -150,7 +155,8 @@ void unmap(Snapshot* snapshot) {
 void refresh_modules(ThreadRecord* record) {
     if (is_writing.exchange(true, std::memory_order_acquire)) return;
     is_stale.store(false, std::memory_order_relaxed);
-    void* memory = mmap(nullptr, sizeof(Snapshot), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory =
+        mmap(nullptr, sizeof(Snapshot), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory != MAP_FAILED) {
         auto* snapshot = static_cast<Snapshot*>(memory);
         real::dl_iterate_phdr(add_module, snapshot);
@@ -163,27 +169,31 @@ void refresh_modules(ThreadRecord* record) {
             unmap(before);
             retired = nullptr;
         } else {
-            if (retired == nullptr) retired = before;  // else: left mapped; rarer than dlopen under a stack walk
+            if (retired == nullptr)
+                retired = before;  // else: left mapped; rarer than dlopen under a stack walk
         }
     }
     is_writing.store(false, std::memory_order_release);
 }
 
-bool are_modules_stale() { return is_stale.load(std::memory_order_relaxed); }
+bool are_modules_stale() {
+    return is_stale.load(std::memory_order_relaxed);
+}
 
 void forget_modules() {
     is_writing.store(false, std::memory_order_relaxed);
     readers.store(0, std::memory_order_relaxed);
     Snapshot* snapshot = current.load(std::memory_order_relaxed);
-    for (uint32_t i = 0; snapshot != nullptr && i < snapshot->count; i++) snapshot->modules[i].is_emitted = false;
+    for (uint32_t i = 0; snapshot != nullptr && i < snapshot->count; i++)
+        snapshot->modules[i].is_emitted = false;
 }
 
 }  // namespace latchkey
 
 using namespace latchkey;
 
-// The loader looks at the caller of dlopen (its RUNPATH, its namespace), so this must stay a jump: the work that
-// follows a dlopen is left to keep_house. tests/layout/hotpath.py checks the jump.
+// The loader looks at the caller of dlopen (its RUNPATH, its namespace), so this must stay a jump: the work
+// that follows a dlopen is left to keep_house. tests/layout/hotpath.py checks the jump.
 #define CALLER_SENSITIVE __attribute__((optimize("O2"), noinline))
 
 namespace {
@@ -194,7 +204,6 @@ __attribute__((noinline)) void note_dlopen(Call call, Site site) {
 }
 
 }  // namespace
-
 
 INTERPOSE(void*, dlopen, (const char* file, int mode)) {
     note_dlopen(kCall_dlopen, CALLER);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Mutexes: pthread_mutex_* and their C11 twins mtx_*, which are the same objects. sys/single_threaded.h's variable
-// decides, as in glibc, whether a plain store will do.
+// Mutexes: pthread_mutex_* and their C11 twins mtx_*, which are the same objects. sys/single_threaded.h's
+// variable decides, as in glibc, whether a plain store will do.
 #include "preload/mutex.h"
 
 #include <gnu/libc-version.h>
@@ -30,8 +30,8 @@ bool is_tested_version() {
 bool behaves_as_expected() {
     pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
     real::pthread_mutex_lock(&m);
-    const bool is_locked_as_expected =
-        m.__data.__lock == 1 && m.__data.__owner == gettid() && m.__data.__nusers == 1 && m.__data.__kind == 0;
+    const bool is_locked_as_expected = m.__data.__lock == 1 && m.__data.__owner == gettid() &&
+                                       m.__data.__nusers == 1 && m.__data.__kind == 0;
     real::pthread_mutex_unlock(&m);
     return is_locked_as_expected && m.__data.__lock == 0 && m.__data.__owner == 0 && m.__data.__nusers == 0;
 }
@@ -40,7 +40,9 @@ Waited waited_mutex(const pthread_mutex_t* m, Call call, Site site) {
     return {kObject_mutex, call, m, nullptr, site, static_cast<uint16_t>(m->__data.__kind)};
 }
 
-bool is_acquired(int result) { return result == 0 || result == EOWNERDEAD; }
+bool is_acquired(int result) {
+    return result == 0 || result == EOWNERDEAD;
+}
 
 uint32_t owner_of(const pthread_mutex_t* m) {
     return static_cast<uint32_t>(__atomic_load_n(&m->__data.__owner, __ATOMIC_RELAXED));
@@ -48,8 +50,8 @@ uint32_t owner_of(const pthread_mutex_t* m) {
 
 constexpr int kRobust = 0x10;  // PTHREAD_MUTEX_ROBUST_NORMAL_NP: the flag in __kind
 
-// EBUSY when the mutex is held, else the result of taking it. A robust mutex is looked at first: glibc 2.36's trylock
-// leaves one that is not recoverable locked for good.
+// EBUSY when the mutex is held, else the result of taking it. A robust mutex is looked at first: glibc 2.36's
+// trylock leaves one that is not recoverable locked for good.
 template <class F>
 int take_if_free(pthread_mutex_t* m, F blocking) {
     if ((m->__data.__kind & kRobust) == 0) return real::pthread_mutex_trylock(m);
@@ -58,8 +60,8 @@ int take_if_free(pthread_mutex_t* m, F blocking) {
     return is_held ? EBUSY : blocking();
 }
 
-// Acquires without waiting if possible, else by blocking(), which is the real function. Not always the same as calling
-// it outright: a trylock succeeds or says EBUSY where a lock would go on to wait, or to EDEADLK.
+// Acquires without waiting if possible, else by blocking(), which is the real function. Not always the same
+// as calling it outright: a trylock succeeds or says EBUSY where a lock would go on to wait, or to EDEADLK.
 template <class F>
 int lock_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site site, F blocking) {
     record.calls[call]++;
@@ -81,8 +83,10 @@ template <class F>
 int try_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site site, F trying) {
     record.calls[call]++;
     const int result = trying();
-    if (is_acquired(result)) record.held.push(m, site);
-    else record.counters[k_mutex_failed]++;
+    if (is_acquired(result))
+        record.held.push(m, site);
+    else
+        record.counters[k_mutex_failed]++;
     note_acquired(record, waited_mutex(m, call, site), result);
     return result;
 }
@@ -91,15 +95,18 @@ int unlock_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site si
     record.calls[call]++;
     Release release(record, waited_mutex(m, call, site));
     const int result = real::pthread_mutex_unlock(m);
-    if (result == 0) release.end();
-    else release.undo();
+    if (result == 0)
+        release.end();
+    else
+        release.undo();
     return result;
 }
 
 [[gnu::noinline]] int lock_slow(pthread_mutex_t* m, Site site) {
     ThreadRecord* record = observed(site);
     if (record == nullptr) return real::pthread_mutex_lock(m);
-    return lock_observed(*record, m, kCall_pthread_mutex_lock, site, [&] { return real::pthread_mutex_lock(m); });
+    return lock_observed(*record, m, kCall_pthread_mutex_lock, site,
+                         [&] { return real::pthread_mutex_lock(m); });
 }
 
 [[gnu::noinline]] int unlock_slow(pthread_mutex_t* m, Site site) {
@@ -135,22 +142,33 @@ void note_destroyed(const void* m, Call call, Site site, int result) {
 }
 
 // mtx_t and pthread_mutex_t are one object in glibc; so are the error numbers behind the C11 results.
-pthread_mutex_t* as_mutex(mtx_t* m) { return reinterpret_cast<pthread_mutex_t*>(m); }
+pthread_mutex_t* as_mutex(mtx_t* m) {
+    return reinterpret_cast<pthread_mutex_t*>(m);
+}
 
 int as_c11(int result) {
     switch (result) {
-        case 0: return thrd_success;
-        case ENOMEM: return thrd_nomem;
-        case ETIMEDOUT: return thrd_timedout;
-        case EBUSY: return thrd_busy;
-        default: return thrd_error;
+        case 0:
+            return thrd_success;
+        case ENOMEM:
+            return thrd_nomem;
+        case ETIMEDOUT:
+            return thrd_timedout;
+        case EBUSY:
+            return thrd_busy;
+        default:
+            return thrd_error;
     }
 }
 
 }  // namespace
 
-void choose_mutex_path() { is_layout_known = is_tested_version() && behaves_as_expected(); }
-bool is_mutex_layout_known() { return is_layout_known; }
+void choose_mutex_path() {
+    is_layout_known = is_tested_version() && behaves_as_expected();
+}
+bool is_mutex_layout_known() {
+    return is_layout_known;
+}
 
 }  // namespace latchkey
 
@@ -168,7 +186,8 @@ INTERPOSE(int, pthread_mutex_lock, (pthread_mutex_t * m)) {
 
 INTERPOSE(int, pthread_mutex_unlock, (pthread_mutex_t * m)) {
     ThreadRecord* record = self.fast;
-    if (record != nullptr && is_plain(m) && record->held.is_top(m) && give_back_plain(m, self.tid)) [[likely]] {
+    if (record != nullptr && is_plain(m) && record->held.is_top(m) && give_back_plain(m, self.tid))
+        [[likely]] {
         record->calls[kCall_pthread_mutex_unlock]++;
         record->held.pop();
         return 0;
@@ -215,7 +234,8 @@ INTERPOSE(int, pthread_mutex_destroy, (pthread_mutex_t * m)) {
 }
 
 INTERPOSE(int, pthread_mutex_consistent, (pthread_mutex_t * m)) {
-    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_pthread_mutex_consistent]++;
+    if (ThreadRecord* record = observed(CALLER); record != nullptr)
+        record->calls[kCall_pthread_mutex_consistent]++;
     return real::pthread_mutex_consistent(m);
 }
 

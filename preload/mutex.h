@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The uncontended path of plain mutexes, done in the wrapper exactly as glibc 2.36 does it (nptl/pthread_mutex_lock.c:
-// compare-and-swap 0 -> 1, owner, nusers; unlock the reverse): a call into glibc on top of our own work would cost a
-// tenth of a lock and unlock pair. Allowed only for the glibc versions it is tested against, and after a look at what
-// the real functions do to a mutex; otherwise trylock comes first, which any glibc supports.
+// The uncontended path of plain mutexes, done in the wrapper exactly as glibc 2.36 does it
+// (nptl/pthread_mutex_lock.c: compare-and-swap 0 -> 1, owner, nusers; unlock the reverse): a call into glibc
+// on top of our own work would cost a tenth of a lock and unlock pair. Allowed only for the glibc versions it
+// is tested against, and after a look at what the real functions do to a mutex; otherwise trylock comes
+// first, which any glibc supports.
 #pragma once
 
 #include <sys/single_threaded.h>
@@ -18,8 +19,8 @@ bool is_mutex_layout_known();
 
 constexpr int kNoElision = 0x200;  // PTHREAD_MUTEX_NO_ELISION_NP: a hint, not a kind
 
-// Normal (0) and adaptive (3), without any flag: robust, process-shared, inheriting, protected and eliding mutexes
-// are glibc's alone, recursive and errorcheck ones need more than a word.
+// Normal (0) and adaptive (3), without any flag: robust, process-shared, inheriting, protected and eliding
+// mutexes are glibc's alone, recursive and errorcheck ones need more than a word.
 inline bool is_plain(const pthread_mutex_t* m) {
     const int kind = m->__data.__kind & ~kNoElision;
     return kind == PTHREAD_MUTEX_NORMAL || kind == PTHREAD_MUTEX_ADAPTIVE_NP;
@@ -33,7 +34,8 @@ inline bool take_plain(pthread_mutex_t* m, int tid) {
         word = 1;
     } else {
         int free = 0;
-        if (!__atomic_compare_exchange_n(&word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return false;
+        if (!__atomic_compare_exchange_n(&word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return false;
     }
     m->__data.__owner = tid;
     m->__data.__nusers++;

@@ -6,27 +6,23 @@
 
 using namespace latchkey;
 
-#define OBSERVED(group, result, name, parameters, arguments)                          \
-    INTERPOSE(result, name, parameters) {                                             \
-        const IoSite io{kCall_##name, IoGroup::group, fd, CALLER};                    \
-        return observe_io(io, [&] { return real::name arguments; });                  \
-    }
-
-OBSERVED(kRecv, ssize_t, recv, (int fd, void* to, size_t n, int flags), (fd, to, n, flags))
-OBSERVED(kRecv, ssize_t, recvfrom,
-         (int fd, void* __restrict to, size_t n, int flags, sockaddr* __restrict from, socklen_t* __restrict size),
-         (fd, to, n, flags, from, size))
-OBSERVED(kRecv, ssize_t, recvmsg, (int fd, msghdr* message, int flags), (fd, message, flags))
-OBSERVED(kRecv, ssize_t, __recv_chk, (int fd, void* to, size_t n, size_t size, int flags), (fd, to, n, size, flags))
-OBSERVED(kRecv, ssize_t, __recvfrom_chk,
-         (int fd, void* to, size_t n, size_t size, int flags, void* from, void* from_size),
-         (fd, to, n, size, flags, from, from_size))
-OBSERVED(kSend, ssize_t, send, (int fd, const void* from, size_t n, int flags), (fd, from, n, flags))
-OBSERVED(kSend, ssize_t, sendto,
-         (int fd, const void* from, size_t n, int flags, const sockaddr* to, socklen_t size),
-         (fd, from, n, flags, to, size))
-OBSERVED(kSend, ssize_t, sendmsg, (int fd, const msghdr* message, int flags), (fd, message, flags))
-OBSERVED(kSend, int, connect, (int fd, const sockaddr* to, socklen_t size), (fd, to, size))
+OBSERVED_IO(kRecv, ssize_t, recv, (int fd, void* to, size_t n, int flags), (fd, to, n, flags))
+OBSERVED_IO(kRecv, ssize_t, recvfrom,
+            (int fd, void* __restrict to, size_t n, int flags, sockaddr* __restrict from,
+             socklen_t* __restrict size),
+            (fd, to, n, flags, from, size))
+OBSERVED_IO(kRecv, ssize_t, recvmsg, (int fd, msghdr* message, int flags), (fd, message, flags))
+OBSERVED_IO(kRecv, ssize_t, __recv_chk, (int fd, void* to, size_t n, size_t size, int flags),
+            (fd, to, n, size, flags))
+OBSERVED_IO(kRecv, ssize_t, __recvfrom_chk,
+            (int fd, void* to, size_t n, size_t size, int flags, void* from, void* from_size),
+            (fd, to, n, size, flags, from, from_size))
+OBSERVED_IO(kSend, ssize_t, send, (int fd, const void* from, size_t n, int flags), (fd, from, n, flags))
+OBSERVED_IO(kSend, ssize_t, sendto,
+            (int fd, const void* from, size_t n, int flags, const sockaddr* to, socklen_t size),
+            (fd, from, n, flags, to, size))
+OBSERVED_IO(kSend, ssize_t, sendmsg, (int fd, const msghdr* message, int flags), (fd, message, flags))
+OBSERVED_IO(kSend, int, connect, (int fd, const sockaddr* to, socklen_t size), (fd, to, size))
 
 // Several messages in one call: their bytes are what counts.
 namespace {
@@ -55,8 +51,8 @@ INTERPOSE(int, sendmmsg, (int fd, mmsghdr* messages, unsigned n, int flags)) {
                              [&] { return real::sendmmsg(fd, messages, n, flags); });
 }
 
-// A connection's descriptor is new; a wait for connections is a wait for work, so accept counts without the listener's
-// descriptor as a file.
+// A connection's descriptor is new; a wait for connections is a wait for work, so accept counts without the
+// listener's descriptor as a file.
 namespace {
 
 template <class F>

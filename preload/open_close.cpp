@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opening and closing: timed like other I/O, and what keeps descriptors.h true. A close forgets the descriptor before
-// the real call: afterwards another thread may have the number already.
+// Opening and closing: timed like other I/O, and what keeps descriptors.h true. A close forgets the
+// descriptor before the real call: afterwards another thread may have the number already.
 #include "preload/descriptors.h"
 #include "preload/io_call.h"
 
@@ -27,9 +27,9 @@ int open_observed(Call call, Site site, F real_open) {
 }  // namespace
 
 // OPENING(NAME, (parameters), (arguments)): returns a descriptor.
-#define OPENING(name, parameters, arguments)                                                     \
-    INTERPOSE(int, name, parameters) {                                                           \
-        return open_observed(kCall_##name, CALLER, [&] { return real::name arguments; });        \
+#define OPENING(name, parameters, arguments)                                              \
+    INTERPOSE(int, name, parameters) {                                                    \
+        return open_observed(kCall_##name, CALLER, [&] { return real::name arguments; }); \
     }
 
 OPENING(open, (const char* path, int flags, mode_t mode), (path, flags, mode))
@@ -59,14 +59,16 @@ INTERPOSE(int, fclose, (FILE * stream)) {
     return real::fclose(stream);
 }
 
-// LTTng keeps its buffers and sockets in descriptors; its descriptor library guards them against close(), but not
-// against close_range() and closefrom() (lttng-ust 2.13). So while tracing they become what the manual says they equal,
-// a loop of close(), which asks that library each time.
+// LTTng keeps its buffers and sockets in descriptors; its descriptor library guards them against close(), but
+// not against close_range() and closefrom() (lttng-ust 2.13). So while tracing they become what the manual
+// says they equal, a loop of close(), which asks that library each time.
 namespace {
 
 constexpr int kCloexecFlag = 4;  // CLOSE_RANGE_CLOEXEC: nothing is closed now
 
-bool is_tracer_loaded() { return config.level != Level::kCounters && config.events_lib != nullptr; }
+bool is_tracer_loaded() {
+    return config.level != Level::kCounters && config.events_lib != nullptr;
+}
 
 // Closes the open descriptors of [first, last], one by one; the limit of open files ends an open range.
 void close_each(unsigned first, unsigned last) {
@@ -95,6 +97,8 @@ INTERPOSE(void, closefrom, (int first)) {
     if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_closefrom]++;
     const unsigned from = first > 0 ? static_cast<unsigned>(first) : 0;
     forget_descriptors(from, ~0u);
-    if (is_tracer_loaded()) close_each(from, ~0u);
-    else real::closefrom(first);
+    if (is_tracer_loaded())
+        close_each(from, ~0u);
+    else
+        real::closefrom(first);
 }

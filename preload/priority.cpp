@@ -8,9 +8,11 @@
 
 namespace latchkey {
 
-void note_priority(ThreadRecord& record, Call call, int64_t target, int32_t value, int32_t result, Site site) {
+void note_priority(ThreadRecord& record, Call call, int64_t target, int32_t value, int32_t result,
+                   Site site) {
     const Inside inside;
-    EMIT(&record, priority_set, .site = site, .target = target, .value = value, .result = result, .call = call);
+    EMIT(&record, priority_set, .site = site, .target = target, .value = value, .result = result,
+         .call = call);
 }
 
 namespace {
@@ -32,7 +34,8 @@ int set_observed(Call call, int64_t target, int32_t value, Site site, F real_cal
 using namespace latchkey;
 
 INTERPOSE(int, setpriority, (__priority_which_t which, id_t who, int value)) {
-    return set_observed(kCall_setpriority, who, value, CALLER, [&] { return real::setpriority(which, who, value); });
+    return set_observed(kCall_setpriority, who, value, CALLER,
+                        [&] { return real::setpriority(which, who, value); });
 }
 
 INTERPOSE(int, nice, (int increment)) {
@@ -50,8 +53,8 @@ INTERPOSE(int, sched_setscheduler, (pid_t target, int policy, const sched_param*
 }
 
 INTERPOSE(int, sched_setparam, (pid_t target, const sched_param* parameters)) {
-    return set_observed(kCall_sched_setparam, target, parameters != nullptr ? parameters->sched_priority : 0, CALLER,
-                        [&] { return real::sched_setparam(target, parameters); });
+    return set_observed(kCall_sched_setparam, target, parameters != nullptr ? parameters->sched_priority : 0,
+                        CALLER, [&] { return real::sched_setparam(target, parameters); });
 }
 
 INTERPOSE(int, pthread_setschedparam, (pthread_t target, int policy, const sched_param* parameters)) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Start reading here. In order: initialise() runs before every other constructor (-z initfirst), resolves the real
-// functions, reads the options and maps the counters; __libc_start_main starts tracing when main is about to run,
-// after all constructors of libraries; fork children begin again; on_exit() closes the books.
+// Start reading here. In order: initialise() runs before every other constructor (-z initfirst), resolves the
+// real functions, reads the options and maps the counters; __libc_start_main starts tracing when main is
+// about to run, after all constructors of libraries; fork children begin again; on_exit() closes the books.
 #include "preload/process.h"
 
 #include <stdlib.h>
@@ -29,8 +29,8 @@ namespace {
 constexpr uint64_t kTitlePeriodNs = 100 * 1000 * 1000;
 
 constinit bool observing = false;
-constinit const events::Table* loaded_table = nullptr;   // what event_table holds while events are emitted
-constinit const char* title = nullptr;                   // argv[0]: setproctitle overwrites it in place
+constinit const events::Table* loaded_table = nullptr;  // what event_table holds while events are emitted
+constinit const char* title = nullptr;                  // argv[0]: setproctitle overwrites it in place
 constinit std::atomic<uint64_t> next_title_ns{0};
 
 uint64_t clock_ns(clockid_t clock) {
@@ -82,7 +82,8 @@ void emit_process_started() {
 void load_events_library() {
     if (config.level == Level::kCounters || config.events_lib == nullptr) return;
     void* library = real::dlopen(config.events_lib, RTLD_NOW | RTLD_LOCAL);
-    if (library != nullptr) loaded_table = static_cast<const events::Table*>(dlsym(library, events::kTableSymbol));
+    if (library != nullptr)
+        loaded_table = static_cast<const events::Table*>(dlsym(library, events::kTableSymbol));
     if (loaded_table != nullptr) return;
     static constinit std::atomic<bool> said{false};
     say_once(said, "no events, counters only: ", dlerror());
@@ -108,8 +109,8 @@ void on_exit() {
     stop_tracing();
 }
 
-// Runs first in every child, however glibc forked: the records and tables of the parent are not ours. Events stay
-// off until LTTng has given the child buffers of its own (the fork wrapper says so).
+// Runs first in every child, however glibc forked: the records and tables of the parent are not ours. Events
+// stay off until LTTng has given the child buffers of its own (the fork wrapper says so).
 void on_fork_child() {
     if (!observing) return;
     const Inside inside;
@@ -145,14 +146,19 @@ void on_fork_child() {
 
 }  // namespace
 
-bool is_observing() { return observing; }
+bool is_observing() {
+    return observing;
+}
 
-bool has_tracer_threads() { return loaded_table != nullptr; }
+bool has_tracer_threads() {
+    return loaded_table != nullptr;
+}
 
 void start_tracing() {
     if (!observing) return;
     const Inside inside;
-    // Not earlier: the fast path does not look at its caller, and the tracer's constructors have just locked a lot.
+    // Not earlier: the fast path does not look at its caller, and the tracer's constructors have just locked
+    // a lot.
     is_fast_allowed = config.level != Level::kFull && is_mutex_layout_known();
     copy_title();
     atexit(on_exit);
@@ -171,16 +177,19 @@ void restart_tracing_in_child() {
 void stop_tracing() {
     if (self.record != nullptr && is_tracing()) {
         const uint64_t now = now_ns();
-        for (uint32_t i = 1; i < used_thread_records(); i++) emit_open_wait(*self.record, counters_file.threads[i], now);
+        for (uint32_t i = 1; i < used_thread_records(); i++)
+            emit_open_wait(*self.record, counters_file.threads[i], now);
         EMIT(self.record, process_exited, .cpu_ns = counters_file.process->cpu_ns,
-             .threads = static_cast<uint32_t>(counters_file.process->threads_started.load(std::memory_order_relaxed)));
+             .threads = static_cast<uint32_t>(
+                 counters_file.process->threads_started.load(std::memory_order_relaxed)));
     }
     event_table.store(nullptr, std::memory_order_release);
 }
 
 void keep_house(uint64_t now) {
     uint64_t due = next_title_ns.load(std::memory_order_relaxed);
-    if (now >= due && next_title_ns.compare_exchange_strong(due, now + kTitlePeriodNs, std::memory_order_relaxed))
+    if (now >= due &&
+        next_title_ns.compare_exchange_strong(due, now + kTitlePeriodNs, std::memory_order_relaxed))
         copy_title();
 }
 
@@ -210,8 +219,8 @@ int through_tracer(F real_call) {
 }  // namespace
 
 INTERPOSE(int, __libc_start_main,
-          (int (*main)(int, char**, char**), int argc, char** argv, void (*init)(), void (*fini)(), void (*rtld_fini)(),
-           void* stack_end)) {
+          (int (*main)(int, char**, char**), int argc, char** argv, void (*init)(), void (*fini)(),
+           void (*rtld_fini)(), void* stack_end)) {
     title = argc > 0 ? argv[0] : nullptr;
     start_tracing();
     program_main = main;

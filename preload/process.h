@@ -13,7 +13,8 @@ bool is_observing();
 // LTTng is loaded, with its listener threads.
 bool has_tracer_threads();
 
-// A small duty that waits for slow moments: the process title is copied to the counters file, at most every 100 ms.
+// A small duty that waits for slow moments: the process title is copied to the counters file, at most every
+// 100 ms.
 void keep_house(uint64_t now);
 
 }  // namespace latchkey

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// liblatchkey-events.so: everything of Latchkey that knows LTTng. It exports one table of functions (events.h).
+// liblatchkey-events.so: everything of Latchkey that knows LTTng. It exports one table of functions
+// (events.h).
 #define LTTNG_UST_TRACEPOINT_HIDDEN_DEFINITION
 #define LTTNG_UST_TRACEPOINT_PROVIDER_HIDDEN_DEFINITION
 #define LTTNG_UST_TRACEPOINT_CREATE_PROBES
@@ -9,8 +10,10 @@
 
 namespace {
 
-#define EVENT(name, doc, ...) \
-    void emit_##name(const latchkey::events::name* e) { lttng_ust_tracepoint(latchkey, name, e); }
+#define EVENT(name, doc, ...)                           \
+    void emit_##name(const latchkey::events::name* e) { \
+        lttng_ust_tracepoint(latchkey, name, e);        \
+    }
 #include "preload/events.def"
 #undef EVENT
 

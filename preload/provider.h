@@ -19,8 +19,8 @@
 #define TXT(name, doc) lttng_ust_field_string(name, e->name)
 #define SEQ(type, name, doc) \
     lttng_ust_field_sequence(latchkey::events::type, name, e->name, latchkey::events::u32, e->name##_count)
-#define EVENT(name, doc, ...)                                                                            \
-    LTTNG_UST_TRACEPOINT_EVENT(latchkey, name, LTTNG_UST_TP_ARGS(const latchkey::events::name*, e),      \
+#define EVENT(name, doc, ...)                                                                       \
+    LTTNG_UST_TRACEPOINT_EVENT(latchkey, name, LTTNG_UST_TP_ARGS(const latchkey::events::name*, e), \
                                LTTNG_UST_TP_FIELDS(__VA_ARGS__))
 #include "preload/events.def"
 #undef EVENT

@@ -38,14 +38,17 @@ struct Row {
     bool is_resolved;
 };
 
-constexpr bool optional_version(const char* version) { return version[0] == 'o'; }
+constexpr bool optional_version(const char* version) {
+    return version[0] == 'o';
+}
 
 }  // namespace
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wignored-attributes"
-#define SYMBOL(group, name, version) \
-    constinit Signature<decltype(&::name)>::Type name = Entry<&real::name, Signature<decltype(&::name)>::Type>::stub;
+#define SYMBOL(group, name, version)                    \
+    constinit Signature<decltype(&::name)>::Type name = \
+        Entry<&real::name, Signature<decltype(&::name)>::Type>::stub;
 #define SYMBOL_AS(group, name, version, ...) \
     constinit Signature<__VA_ARGS__>::Type name = Entry<&real::name, Signature<__VA_ARGS__>::Type>::stub;
 #include "preload/symbols.def"
@@ -54,12 +57,15 @@ constexpr bool optional_version(const char* version) { return version[0] == 'o';
 
 namespace {
 
-#define ROW(name, version)                                                                           \
-    {#name, version, reinterpret_cast<void**>(&real::name),                                          \
-     optional_version(version)                                                                       \
-         ? reinterpret_cast<void*>(&Entry<&real::name, decltype(real::name)>::absent_optional)       \
-         : reinterpret_cast<void*>(&Entry<&real::name, decltype(real::name)>::absent),               \
-     optional_version(version), false},
+#define ROW(name, version)                                                                     \
+    {#name,                                                                                    \
+     version,                                                                                  \
+     reinterpret_cast<void**>(&real::name),                                                    \
+     optional_version(version)                                                                 \
+         ? reinterpret_cast<void*>(&Entry<&real::name, decltype(real::name)>::absent_optional) \
+         : reinterpret_cast<void*>(&Entry<&real::name, decltype(real::name)>::absent),         \
+     optional_version(version),                                                                \
+     false},
 #define SYMBOL(group, name, version) ROW(name, version)
 #define SYMBOL_AS(group, name, version, ...) ROW(name, version)
 Row rows[] = {
@@ -80,7 +86,8 @@ void resolve(Row& row) {
 }  // namespace
 
 // dlsym may allocate (its error text) and an allocator may lock: such a nested call finds the mutex rows, the
-// first ones, resolved already; any other resolves again from the top, which is harmless: the results are equal.
+// first ones, resolved already; any other resolves again from the top, which is harmless: the results are
+// equal.
 void resolve_all() {
     for (Row& row : rows)
         if (!row.is_resolved) resolve(row);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Read-write locks. A writer that holds one is named by glibc's __cur_writer; readers are found among the held locks
-// of the other threads, and only when somebody has to wait for them.
+// Read-write locks. A writer that holds one is named by glibc's __cur_writer; readers are found among the
+// held locks of the other threads, and only when somebody has to wait for them.
 #include "preload/emit.h"
 #include "preload/interpose.h"
 #include "preload/real.h"
@@ -41,16 +41,19 @@ int try_observed(Object object, pthread_rwlock_t* lock, Call call, Site site, F 
     const int result = trying();
     if (record == nullptr) return result;
     record->calls[call]++;
-    if (result == 0) record->held.push(lock, site);
-    else record->counters[k_rwlock_failed]++;
+    if (result == 0)
+        record->held.push(lock, site);
+    else
+        record->counters[k_rwlock_failed]++;
     note_acquired(*record, waited_rwlock(object, lock, call, site), result);
     return result;
 }
 
-// Deadlines and clocks are checked by glibc before anything else; a bad one must fail even when the lock is free.
+// Deadlines and clocks are checked by glibc before anything else; a bad one must fail even when the lock is
+// free.
 template <class F>
-int lock_until(Object object, pthread_rwlock_t* lock, Call call, Site site, clockid_t clock, const timespec* deadline,
-               F blocking) {
+int lock_until(Object object, pthread_rwlock_t* lock, Call call, Site site, clockid_t clock,
+               const timespec* deadline, F blocking) {
     const bool is_valid = (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC) && deadline->tv_nsec >= 0 &&
                           deadline->tv_nsec < 1000000000;
     return is_valid ? lock_observed(object, lock, call, site, blocking)
@@ -73,21 +76,23 @@ INTERPOSE(int, pthread_rwlock_wrlock, (pthread_rwlock_t * lock)) {
 }
 
 INTERPOSE(int, pthread_rwlock_timedrdlock, (pthread_rwlock_t * lock, const timespec* deadline)) {
-    return lock_until(kObject_rwlock_read, lock, kCall_pthread_rwlock_timedrdlock, CALLER, CLOCK_REALTIME, deadline,
-                      [&] { return real::pthread_rwlock_timedrdlock(lock, deadline); });
+    return lock_until(kObject_rwlock_read, lock, kCall_pthread_rwlock_timedrdlock, CALLER, CLOCK_REALTIME,
+                      deadline, [&] { return real::pthread_rwlock_timedrdlock(lock, deadline); });
 }
 
 INTERPOSE(int, pthread_rwlock_timedwrlock, (pthread_rwlock_t * lock, const timespec* deadline)) {
-    return lock_until(kObject_rwlock_write, lock, kCall_pthread_rwlock_timedwrlock, CALLER, CLOCK_REALTIME, deadline,
-                      [&] { return real::pthread_rwlock_timedwrlock(lock, deadline); });
+    return lock_until(kObject_rwlock_write, lock, kCall_pthread_rwlock_timedwrlock, CALLER, CLOCK_REALTIME,
+                      deadline, [&] { return real::pthread_rwlock_timedwrlock(lock, deadline); });
 }
 
-INTERPOSE(int, pthread_rwlock_clockrdlock, (pthread_rwlock_t * lock, clockid_t clock, const timespec* deadline)) {
+INTERPOSE(int, pthread_rwlock_clockrdlock,
+          (pthread_rwlock_t * lock, clockid_t clock, const timespec* deadline)) {
     return lock_until(kObject_rwlock_read, lock, kCall_pthread_rwlock_clockrdlock, CALLER, clock, deadline,
                       [&] { return real::pthread_rwlock_clockrdlock(lock, clock, deadline); });
 }
 
-INTERPOSE(int, pthread_rwlock_clockwrlock, (pthread_rwlock_t * lock, clockid_t clock, const timespec* deadline)) {
+INTERPOSE(int, pthread_rwlock_clockwrlock,
+          (pthread_rwlock_t * lock, clockid_t clock, const timespec* deadline)) {
     return lock_until(kObject_rwlock_write, lock, kCall_pthread_rwlock_clockwrlock, CALLER, clock, deadline,
                       [&] { return real::pthread_rwlock_clockwrlock(lock, clock, deadline); });
 }
@@ -111,8 +116,10 @@ INTERPOSE(int, pthread_rwlock_unlock, (pthread_rwlock_t * lock)) {
     const Object object = is_writer ? kObject_rwlock_write : kObject_rwlock_read;
     Release release(*record, waited_rwlock(object, lock, kCall_pthread_rwlock_unlock, site));
     const int result = real::pthread_rwlock_unlock(lock);
-    if (result == 0) release.end();
-    else release.undo();
+    if (result == 0)
+        release.end();
+    else
+        release.undo();
     return result;
 }
 

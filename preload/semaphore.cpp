@@ -9,9 +9,11 @@
 namespace latchkey {
 namespace {
 
-// Threads blocked on the semaphore, in any process: the upper half of glibc's 64-bit word (nptl/sem_waitcommon.c).
+// Threads blocked on the semaphore, in any process: the upper half of glibc's 64-bit word
+// (nptl/sem_waitcommon.c).
 uint32_t blocked_on(const sem_t* sem) {
-    return static_cast<uint32_t>(__atomic_load_n(reinterpret_cast<const uint64_t*>(sem), __ATOMIC_RELAXED) >> 32);
+    return static_cast<uint32_t>(__atomic_load_n(reinterpret_cast<const uint64_t*>(sem), __ATOMIC_RELAXED) >>
+                                 32);
 }
 
 // sem_wait and its kin are cancellation points even when they do not block, so that comes first.
@@ -47,14 +49,16 @@ INTERPOSE(int, sem_wait, (sem_t * sem)) {
 
 INTERPOSE(int, sem_timedwait, (sem_t* __restrict sem, const timespec* __restrict deadline)) {
     if (deadline->tv_nsec < 0 || deadline->tv_nsec >= 1000000000) return real::sem_timedwait(sem, deadline);
-    return wait_observed(sem, kCall_sem_timedwait, CALLER, [&] { return real::sem_timedwait(sem, deadline); });
+    return wait_observed(sem, kCall_sem_timedwait, CALLER,
+                         [&] { return real::sem_timedwait(sem, deadline); });
 }
 
 INTERPOSE(int, sem_clockwait, (sem_t* __restrict sem, clockid_t clock, const timespec* __restrict deadline)) {
     const bool is_known_clock = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
     if (!is_known_clock || deadline->tv_nsec < 0 || deadline->tv_nsec >= 1000000000)
         return real::sem_clockwait(sem, clock, deadline);
-    return wait_observed(sem, kCall_sem_clockwait, CALLER, [&] { return real::sem_clockwait(sem, clock, deadline); });
+    return wait_observed(sem, kCall_sem_clockwait, CALLER,
+                         [&] { return real::sem_clockwait(sem, clock, deadline); });
 }
 
 INTERPOSE(int, sem_trywait, (sem_t * sem)) {
@@ -62,14 +66,16 @@ INTERPOSE(int, sem_trywait, (sem_t * sem)) {
     ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return result;
     record->calls[kCall_sem_trywait]++;
-    note_acquired(*record, {kObject_semaphore, kCall_sem_trywait, sem, nullptr, CALLER, 0}, result == 0 ? 0 : errno);
+    note_acquired(*record, {kObject_semaphore, kCall_sem_trywait, sem, nullptr, CALLER, 0},
+                  result == 0 ? 0 : errno);
     return result;
 }
 
 INTERPOSE(int, sem_post, (sem_t * sem)) {
     if (ThreadRecord* record = observed(CALLER); record != nullptr) {
         record->calls[kCall_sem_post]++;
-        announce_wake(*record, {kObject_semaphore, kCall_sem_post, sem, nullptr, CALLER, 0}, 1, blocked_on(sem));
+        announce_wake(*record, {kObject_semaphore, kCall_sem_post, sem, nullptr, CALLER, 0}, 1,
+                      blocked_on(sem));
     }
     return real::sem_post(sem);
 }

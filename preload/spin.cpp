@@ -10,7 +10,9 @@ using namespace latchkey;
 
 namespace {
 
-const void* address_of(pthread_spinlock_t* lock) { return const_cast<const int*>(lock); }
+const void* address_of(pthread_spinlock_t* lock) {
+    return const_cast<const int*>(lock);
+}
 
 void count_call(Call call, Site site) {
     if (ThreadRecord* record = observed(site); record != nullptr) record->calls[call]++;
@@ -42,7 +44,8 @@ INTERPOSE(int, pthread_spin_trylock, (pthread_spinlock_t * lock)) {
     if (record == nullptr) return result;
     record->calls[kCall_pthread_spin_trylock]++;
     if (result == 0) record->held.push(address_of(lock), CALLER);
-    note_acquired(*record, {kObject_spin, kCall_pthread_spin_trylock, address_of(lock), nullptr, CALLER, 0}, result);
+    note_acquired(*record, {kObject_spin, kCall_pthread_spin_trylock, address_of(lock), nullptr, CALLER, 0},
+                  result);
     return result;
 }
 

@@ -24,11 +24,13 @@ constinit AddressMap<65536> seen;
 
 uint64_t hash_frames(void* const* frames, int count) {
     uint64_t hash = 0xcbf29ce484222325ull;
-    for (int i = 0; i < count; i++) hash = (hash ^ reinterpret_cast<uint64_t>(frames[i])) * 0x9e3779b97f4a7c15ull;
+    for (int i = 0; i < count; i++)
+        hash = (hash ^ reinterpret_cast<uint64_t>(frames[i])) * 0x9e3779b97f4a7c15ull;
     return hash | 2;  // neither 0 nor 1: see AddressMap::put
 }
 
-// Where the program's frames begin: at the return address of the wrapper's caller; the frames before it are ours.
+// Where the program's frames begin: at the return address of the wrapper's caller; the frames before it are
+// ours.
 int first_of_program(void* const* frames, int count, Site site) {
     for (int i = 0; i < count && i < kOwnFrames; i++)
         if (reinterpret_cast<Site>(frames[i]) == site) return i;
@@ -38,7 +40,8 @@ int first_of_program(void* const* frames, int count, Site site) {
 }  // namespace
 
 void load_unwinder() {
-    real::dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);  // glibc's need at the first cancellation, perhaps too late
+    real::dlopen("libgcc_s.so.1",
+                 RTLD_NOW | RTLD_LOCAL);  // glibc's need at the first cancellation, perhaps too late
     void* library = real::dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
     if (library != nullptr) unwind_backtrace = reinterpret_cast<Backtrace>(dlsym(library, "unw_backtrace"));
     if (unwind_backtrace != nullptr) return;
@@ -55,7 +58,8 @@ void prepare_stacks(ThreadRecord& record) {
 
 uint32_t capture_stack(ThreadRecord& record, Site site) {
     if (record.stack_readiness != kStackReady || !is_tracing()) return 0;
-    if (are_modules_stale()) {  // frames of a module that is not in the snapshot would be remembered as unwalkable
+    if (are_modules_stale()) {  // frames of a module that is not in the snapshot would be remembered as
+                                // unwalkable
         if (record.held.count.load(std::memory_order_relaxed) != 0) return 0;
         refresh_modules(&record);
     }
@@ -79,6 +83,8 @@ uint32_t capture_stack(ThreadRecord& record, Site site) {
     return entry + 1;
 }
 
-void forget_stacks() { seen.clear(); }
+void forget_stacks() {
+    seen.clear();
+}
 
 }  // namespace latchkey

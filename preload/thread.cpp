@@ -23,16 +23,17 @@ constinit bool is_fast_allowed = false;
 
 namespace {
 
-constexpr uint32_t kFreshFirst = 512;         // so many threads get records of their own before any is used again
+constexpr uint32_t kFreshFirst = 512;  // so many threads get records of their own before any is used again
 constexpr uint32_t kTidSlots = 16384;
-constexpr size_t kSmallStack = 64 * 1024;     // bytes; below it no stack is walked
+constexpr size_t kSmallStack = 64 * 1024;  // bytes; below it no stack is walked
 
-constinit std::atomic<bool> claim_lock{false};  // leaf; held for a search, never across a system call but tgkill
+constinit std::atomic<bool> claim_lock{
+    false};  // leaf; held for a search, never across a system call but tgkill
 constinit std::atomic<uint32_t> next_record{1};
-constinit uint32_t reuse_cursor = 1;            // under claim_lock
+constinit uint32_t reuse_cursor = 1;  // under claim_lock
 
-// tid -> record index. Direct mapped: a later thread may overwrite an entry; then the lookup misses. A reader checks
-// the record's own tid.
+// tid -> record index. Direct mapped: a later thread may overwrite an entry; then the lookup misses. A reader
+// checks the record's own tid.
 constinit std::atomic<uint32_t> record_by_tid[kTidSlots];
 
 class ClaimLock {
@@ -61,7 +62,8 @@ ThreadRecord* claim_exited() {
         reuse_cursor = reuse_cursor + 1 < end ? reuse_cursor + 1 : 1;
         ThreadRecord& record = counters_file.threads[reuse_cursor];
         const uint32_t tid = record.tid.load(std::memory_order_relaxed);
-        if (record.state.load(std::memory_order_acquire) != kThreadExited || (tid != 0 && is_gone(tid) == false))
+        if (record.state.load(std::memory_order_acquire) != kThreadExited ||
+            (tid != 0 && is_gone(tid) == false))
             continue;
         retire(record);
         return &record;
@@ -106,8 +108,9 @@ void bind(ThreadRecord& record) {
 }
 
 void emit_started(ThreadRecord& record) {
-    EMIT(&record, thread_started, .tid = record.tid, .creator = record.creator, .start_routine = record.start_routine,
-         .site = record.create_site, .stack = record.create_stack, .name = record.name);
+    EMIT(&record, thread_started, .tid = record.tid, .creator = record.creator,
+         .start_routine = record.start_routine, .site = record.create_site, .stack = record.create_stack,
+         .name = record.name);
 }
 
 void close_record(ThreadRecord& record) {
@@ -135,8 +138,8 @@ void begin_thread(ThreadRecord& record) {
     emit_started(record);
 }
 
-// Runs the routine of a new thread with its record. A macro pair, not a destructor: it must also run when the thread
-// is cancelled or calls pthread_exit, and the library is built without exceptions.
+// Runs the routine of a new thread with its record. A macro pair, not a destructor: it must also run when the
+// thread is cancelled or calls pthread_exit, and the library is built without exceptions.
 template <class Result>
 Result run_thread_routine(void* argument) {
     auto& record = *static_cast<ThreadRecord*>(argument);
@@ -150,10 +153,15 @@ Result run_thread_routine(void* argument) {
 }
 
 // What pthread_create and thrd_create start instead of the program's routine.
-void* run_thread(void* argument) { return run_thread_routine<void*>(argument); }
-int run_c11_thread(void* argument) { return run_thread_routine<int>(argument); }
+void* run_thread(void* argument) {
+    return run_thread_routine<void*>(argument);
+}
+int run_c11_thread(void* argument) {
+    return run_thread_routine<int>(argument);
+}
 
-// The tracer's own threads: never observed. A few at a time are created, so a small pool hands over their routine.
+// The tracer's own threads: never observed. A few at a time are created, so a small pool hands over their
+// routine.
 struct QuietStart {
     std::atomic<bool> is_taken;
     void* (*start)(void*);
@@ -188,7 +196,8 @@ bool has_small_stack(const pthread_attr_t* attributes) {
 }
 
 // A record for the thread that is about to be created, or null.
-ThreadRecord* announce_thread(ThreadRecord& creator, uint64_t start, void* argument, Site site, bool is_small) {
+ThreadRecord* announce_thread(ThreadRecord& creator, uint64_t start, void* argument, Site site,
+                              bool is_small) {
     const Inside inside;
     ThreadRecord* record = claim_record();
     if (record == nullptr) {
@@ -211,8 +220,8 @@ void discard_record(ThreadRecord& record) {
     thread_is_gone();
 }
 
-// The kernel thread id of a living pthread_t: its CPU clock's id holds it (the kernel's MAKE_THREAD_CPUCLOCK). 0 if
-// the thread has ended.
+// The kernel thread id of a living pthread_t: its CPU clock's id holds it (the kernel's
+// MAKE_THREAD_CPUCLOCK). 0 if the thread has ended.
 uint32_t tid_of(pthread_t thread) {
     clockid_t clock;
     return pthread_getcpuclockid(thread, &clock) == 0 ? static_cast<uint32_t>(~(clock >> 3)) : 0;
@@ -247,7 +256,9 @@ ThreadRecord* find_thread(uint32_t tid) {
     return record.tid.load(std::memory_order_relaxed) == tid ? &record : nullptr;
 }
 
-uint32_t used_thread_records() { return next_record.load(std::memory_order_acquire); }
+uint32_t used_thread_records() {
+    return next_record.load(std::memory_order_acquire);
+}
 
 // A thread that pthread_create did not announce: the main thread, one created before us or by clone().
 ThreadRecord* attach_thread() {
@@ -332,7 +343,8 @@ INTERPOSE(int, pthread_timedjoin_np, (pthread_t thread, void** result, const tim
                 [&] { return real::pthread_timedjoin_np(thread, result, deadline); });
 }
 
-INTERPOSE(int, pthread_clockjoin_np, (pthread_t thread, void** result, clockid_t clock, const timespec* deadline)) {
+INTERPOSE(int, pthread_clockjoin_np,
+          (pthread_t thread, void** result, clockid_t clock, const timespec* deadline)) {
     return join(kCall_pthread_clockjoin_np, thread, CALLER,
                 [&] { return real::pthread_clockjoin_np(thread, result, clock, deadline); });
 }
@@ -361,7 +373,8 @@ INTERPOSE(int, prctl, (int option, long a, long b, long c, long d)) {
     ThreadRecord* record = observed(CALLER);
     if (record == nullptr) return result;
     record->calls[kCall_prctl]++;
-    if (option == PR_SET_NAME && result == 0) note_name(*record, record->tid, reinterpret_cast<const char*>(a));
+    if (option == PR_SET_NAME && result == 0)
+        note_name(*record, record->tid, reinterpret_cast<const char*>(a));
     return result;
 }
 
@@ -371,7 +384,8 @@ INTERPOSE(int, thrd_create, (thrd_t * thread, thrd_start_t start, void* argument
     ThreadRecord* record = observed(site);
     if (record == nullptr) return real::thrd_create(thread, start, argument);
     record->calls[kCall_thrd_create]++;
-    ThreadRecord* created = announce_thread(*record, reinterpret_cast<uint64_t>(start), argument, site, false);
+    ThreadRecord* created =
+        announce_thread(*record, reinterpret_cast<uint64_t>(start), argument, site, false);
     if (created == nullptr) return real::thrd_create(thread, start, argument);
     const int result = real::thrd_create(thread, run_c11_thread, created);
     if (result != thrd_success) discard_record(*created);

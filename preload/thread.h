@@ -15,16 +15,16 @@ ThreadRecord* find_thread(uint32_t tid);
 // Records [1, end) may be in use.
 uint32_t used_thread_records();
 
-// The main thread, or the only thread of a fork child: gets its record (false: there is none), and later, when the
-// modules are known, its event and its stacks. Must run in an Inside scope.
+// The main thread, or the only thread of a fork child: gets its record (false: there is none), and later,
+// when the modules are known, its event and its stacks. Must run in an Inside scope.
 bool attach_main_thread();
 void announce_main_thread();
 
 // main has ended by pthread_exit or cancellation. Ends the process if that was the program's last thread.
 void end_main_thread();
 
-// In a fork child, after the counters file was replaced: all records are free again. `held` is what the forking
-// thread held; it still does.
+// In a fork child, after the counters file was replaced: all records are free again. `held` is what the
+// forking thread held; it still does.
 void reset_threads_in_child(const HeldLocks& held);
 
 }  // namespace latchkey

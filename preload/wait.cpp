@@ -19,19 +19,28 @@ struct Sums {
     Counter wait_ns;
 };
 
-// Which counters a wait for an object adds to. Objects without a counter of contended calls count their calls only.
+// Which counters a wait for an object adds to. Objects without a counter of contended calls count their calls
+// only.
 constexpr Counter kNotCounted = kCounterCount;
 constexpr Sums sums_of(Object object) {
     switch (object) {
-        case kObject_mutex: return {k_mutex_contended, k_mutex_wait_ns};
+        case kObject_mutex:
+            return {k_mutex_contended, k_mutex_wait_ns};
         case kObject_rwlock_read:
-        case kObject_rwlock_write: return {k_rwlock_contended, k_rwlock_wait_ns};
-        case kObject_spin: return {k_spin_contended, k_spin_wait_ns};
-        case kObject_semaphore: return {k_sem_contended, k_sem_wait_ns};
-        case kObject_futex: return {k_futex_waits, k_futex_wait_ns};
-        case kObject_barrier: return {kNotCounted, k_barrier_wait_ns};
-        case kObject_thread: return {kNotCounted, k_join_wait_ns};
-        default: return {kNotCounted, k_cond_wait_ns};
+        case kObject_rwlock_write:
+            return {k_rwlock_contended, k_rwlock_wait_ns};
+        case kObject_spin:
+            return {k_spin_contended, k_spin_wait_ns};
+        case kObject_semaphore:
+            return {k_sem_contended, k_sem_wait_ns};
+        case kObject_futex:
+            return {k_futex_waits, k_futex_wait_ns};
+        case kObject_barrier:
+            return {kNotCounted, k_barrier_wait_ns};
+        case kObject_thread:
+            return {kNotCounted, k_join_wait_ns};
+        default:
+            return {kNotCounted, k_cond_wait_ns};
     }
 }
 
@@ -48,7 +57,9 @@ bool is_untraced(ThreadRecord& record) {
     return true;
 }
 
-bool is_worth_an_event(uint64_t ns) { return config.level == Level::kFull || ns >= config.min_wait_ns; }
+bool is_worth_an_event(uint64_t ns) {
+    return config.level == Level::kFull || ns >= config.min_wait_ns;
+}
 
 void open_wait(ThreadRecord& record, const Waited& waited, uint32_t owner, uint64_t since_ns) {
     record.wait_object.store(waited.object, std::memory_order_relaxed);
@@ -69,8 +80,8 @@ struct Holder {
     Site site;
 };
 
-// The thread that holds a lock whose word does not name one: a reader of a read-write lock. Looks at no more than
-// kMostRecords threads: a bounded search, and any reader will do.
+// The thread that holds a lock whose word does not name one: a reader of a read-write lock. Looks at no more
+// than kMostRecords threads: a bounded search, and any reader will do.
 Holder find_holder(const void* lock, uint64_t since_ns) {
     constexpr uint32_t kMostRecords = 256;
     const uint32_t end = used_thread_records();
@@ -91,7 +102,8 @@ Holder tell_holder(const void* lock, uint32_t owner, uint64_t since_ns) {
 
 }  // namespace
 
-LockWait::LockWait(ThreadRecord& record, const Waited& waited, uint32_t owner) : record_(record), waited_(waited) {
+LockWait::LockWait(ThreadRecord& record, const Waited& waited, uint32_t owner)
+    : record_(record), waited_(waited) {
     const Inside inside;
     begin_ns_ = now_ns();
     const Holder holder = tell_holder(waited.address, owner, begin_ns_);
@@ -111,9 +123,9 @@ void LockWait::end(int result, bool acquired) {
     const Inside inside;
     keep_house(end_ns);
     EMIT(&record_, lock_wait, .lock = reinterpret_cast<uint64_t>(waited_.address), .site = waited_.site,
-         .init_site = init_site(waited_.address), .wait_ns = waited_ns, .owner_site = owner_site_, .owner = owner_,
-         .stack = stack_, .object = static_cast<uint8_t>(waited_.object), .result = static_cast<uint8_t>(result),
-         .call = waited_.call, .kind = waited_.kind,
+         .init_site = init_site(waited_.address), .wait_ns = waited_ns, .owner_site = owner_site_,
+         .owner = owner_, .stack = stack_, .object = static_cast<uint8_t>(waited_.object),
+         .result = static_cast<uint8_t>(result), .call = waited_.call, .kind = waited_.kind,
          .waiter = static_cast<uint32_t>(self.tid));
 }
 
@@ -140,8 +152,9 @@ void SignalWait::end(int result, uint32_t waker) {
     EMIT(&record_, signal_wait, .address = reinterpret_cast<uint64_t>(waited_.address),
          .mutex = reinterpret_cast<uint64_t>(waited_.mutex), .site = waited_.site,
          .init_site = init_site(waited_.address), .wait_ns = waited_ns, .waker_ns = last.when_ns,
-         .waker_site = last.site, .waker = last.tid, .stack = stack_, .object = static_cast<uint8_t>(waited_.object),
-         .result = static_cast<uint8_t>(result), .call = waited_.call, .waiter = static_cast<uint32_t>(self.tid));
+         .waker_site = last.site, .waker = last.tid, .stack = stack_,
+         .object = static_cast<uint8_t>(waited_.object), .result = static_cast<uint8_t>(result),
+         .call = waited_.call, .waiter = static_cast<uint32_t>(self.tid));
 }
 
 void announce_wake(ThreadRecord& record, const Waited& waited, uint32_t count, uint32_t waiters) {
@@ -172,20 +185,23 @@ Release::Release(ThreadRecord& record, const Waited& waited)
     if (removed_.waiter_since_ns != 0) release_ns_ = now_ns();
     if (release_ns_ == 0 && is_full()) {  // emitted before the release: its time stamp must not come after it
         const Inside inside;
-        EMIT(&record_, lock_released, .lock = reinterpret_cast<uint64_t>(waited_.address), .site = waited_.site,
-             .object = static_cast<uint8_t>(waited_.object));
+        EMIT(&record_, lock_released, .lock = reinterpret_cast<uint64_t>(waited_.address),
+             .site = waited_.site, .object = static_cast<uint8_t>(waited_.object));
     }
 }
 
 void Release::undo() {
     if (is_foreign_) record_.counters[k_foreign_unlocks]--;
     if (!removed_.found) return;
-    if (removed_.acquired_ns != 0) record_.held.push_timed(waited_.address, removed_.site, removed_.acquired_ns);
-    else record_.held.push(waited_.address, removed_.site);
+    if (removed_.acquired_ns != 0)
+        record_.held.push_timed(waited_.address, removed_.site, removed_.acquired_ns);
+    else
+        record_.held.push(waited_.address, removed_.site);
 }
 
 void Release::end() {
-    if (release_ns_ == 0 || !is_tracing() || !is_worth_an_event(release_ns_ - removed_.waiter_since_ns)) return;
+    if (release_ns_ == 0 || !is_tracing() || !is_worth_an_event(release_ns_ - removed_.waiter_since_ns))
+        return;
     emit_contended();
 }
 
@@ -193,8 +209,8 @@ void Release::emit_contended() {
     const Inside inside;
     const uint32_t stack = config.takes_holder_stacks ? capture_stack(record_, waited_.site) : 0;
     const uint64_t hold_ns = removed_.acquired_ns != 0 ? release_ns_ - removed_.acquired_ns : 0;
-    EMIT(&record_, lock_contended_release, .lock = reinterpret_cast<uint64_t>(waited_.address), .site = waited_.site,
-         .acquire_site = removed_.site, .release_ns = release_ns_, .hold_ns = hold_ns,
+    EMIT(&record_, lock_contended_release, .lock = reinterpret_cast<uint64_t>(waited_.address),
+         .site = waited_.site, .acquire_site = removed_.site, .release_ns = release_ns_, .hold_ns = hold_ns,
          .waited_ns = release_ns_ - removed_.waiter_since_ns, .stack = stack,
          .object = static_cast<uint8_t>(waited_.object));
 }
@@ -205,27 +221,35 @@ void remember_init(const void* object, Site site) {
         counters_file.process->locks_full.fetch_add(1, std::memory_order_relaxed);
 }
 
-void forget_init(const void* object) { init_sites.erase(reinterpret_cast<uint64_t>(object)); }
+void forget_init(const void* object) {
+    init_sites.erase(reinterpret_cast<uint64_t>(object));
+}
 
-Site init_site(const void* object) { return init_sites.get(reinterpret_cast<uint64_t>(object)); }
+Site init_site(const void* object) {
+    return init_sites.get(reinterpret_cast<uint64_t>(object));
+}
 
 void emit_open_wait(ThreadRecord& self_record, const ThreadRecord& other, uint64_t now) {
     constexpr uint8_t kStillWaiting = 255;
     const uint64_t since = other.wait_since_ns.load(std::memory_order_acquire);
     const uint32_t object = other.wait_object.load(std::memory_order_relaxed);
-    if (since == 0 || since > now || object == 0 || object >= kObject_io || now - since < config.min_wait_ns) return;
+    if (since == 0 || since > now || object == 0 || object >= kObject_io || now - since < config.min_wait_ns)
+        return;
     const uint64_t address = other.wait_address.load(std::memory_order_relaxed);
     const Site site = other.wait_site.load(std::memory_order_relaxed);
     const Site init = init_site(reinterpret_cast<const void*>(address));
     const auto tid = other.tid.load(std::memory_order_relaxed);
     if (object <= kObject_spin) {
-        EMIT(&self_record, lock_wait, .lock = address, .site = site, .init_site = init, .wait_ns = now - since,
-             .owner_site = 0, .owner = other.wait_owner.load(std::memory_order_relaxed), .stack = 0,
-             .object = static_cast<uint8_t>(object), .result = kStillWaiting, .call = 0, .kind = 0, .waiter = tid);
+        EMIT(&self_record, lock_wait, .lock = address, .site = site, .init_site = init,
+             .wait_ns = now - since, .owner_site = 0,
+             .owner = other.wait_owner.load(std::memory_order_relaxed), .stack = 0,
+             .object = static_cast<uint8_t>(object), .result = kStillWaiting, .call = 0, .kind = 0,
+             .waiter = tid);
     } else {
-        EMIT(&self_record, signal_wait, .address = address, .mutex = other.wait_mutex.load(std::memory_order_relaxed),
-             .site = site, .init_site = init, .wait_ns = now - since, .waker_ns = 0, .waker_site = 0, .waker = 0,
-             .stack = 0, .object = static_cast<uint8_t>(object), .result = kStillWaiting, .call = 0, .waiter = tid);
+        EMIT(&self_record, signal_wait, .address = address,
+             .mutex = other.wait_mutex.load(std::memory_order_relaxed), .site = site, .init_site = init,
+             .wait_ns = now - since, .waker_ns = 0, .waker_site = 0, .waker = 0, .stack = 0,
+             .object = static_cast<uint8_t>(object), .result = kStillWaiting, .call = 0, .waiter = tid);
     }
 }
 
@@ -236,6 +260,8 @@ void abandon_wait(ThreadRecord& record) {
     close_wait(record);
 }
 
-void reset_waits_in_child() { wake_table.clear(); }
+void reset_waits_in_child() {
+    wake_table.clear();
+}
 
 }  // namespace latchkey

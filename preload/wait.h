@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What all waiting wrappers share: a wait for a lock (it has an owner) and a wait for a signal (it has a waker).
-// A wrapper first tries without waiting; only when that fails does it make one of these objects, call the real
-// function, and report the end. Clock reads, stacks and events happen here and nowhere on the uncontended paths.
+// What all waiting wrappers share: a wait for a lock (it has an owner) and a wait for a signal (it has a
+// waker). A wrapper first tries without waiting; only when that fails does it make one of these objects, call
+// the real function, and report the end. Clock reads, stacks and events happen here and nowhere on the
+// uncontended paths.
 #pragma once
 
 #include "preload/emit.h"
@@ -17,7 +18,7 @@ struct Waited {
     const void* address;
     const void* mutex;  // condvar: its mutex; else null
     Site site;
-    uint16_t kind;      // mutex: __kind; else 0
+    uint16_t kind;  // mutex: __kind; else 0
 };
 
 // A lock that is not free. begin ... real call ... end, in one thread.
@@ -26,7 +27,8 @@ class LockWait {
     // owner: thread id read from the lock, or 0 when it has none (readers): then holders are searched for.
     LockWait(ThreadRecord& record, const Waited& waited, uint32_t owner);
 
-    // result: what the real call returned. acquired: the lock is held now, and is entered among the held ones.
+    // result: what the real call returned. acquired: the lock is held now, and is entered among the held
+    // ones.
     void end(int result, bool acquired);
 
   private:
@@ -43,7 +45,8 @@ class SignalWait {
   public:
     SignalWait(ThreadRecord& record, const Waited& waited);
 
-    // result: 0 or the error number. waker: the thread that ended it where that is known otherwise (join), or 0.
+    // result: 0 or the error number. waker: the thread that ended it where that is known otherwise (join), or
+    // 0.
     void end(int result, uint32_t waker = 0);
 
   private:
@@ -60,13 +63,13 @@ void announce_wake(ThreadRecord& record, const Waited& waited, uint32_t count, u
 // A lock was acquired without waiting, or a trylock failed.
 void note_acquired(ThreadRecord& record, const Waited& waited, int result);
 
-// A release. begin before the real call, end after it when it succeeded. The release is stamped before the real
-// call, the stack taken and the event emitted after it; the lock is not touched after the real call.
+// A release. begin before the real call, end after it when it succeeded. The release is stamped before the
+// real call, the stack taken and the event emitted after it; the lock is not touched after the real call.
 class Release {
   public:
     Release(ThreadRecord& record, const Waited& waited);
-    void end();     // the lock is free
-    void undo();    // the real call failed: still held
+    void end();   // the lock is free
+    void undo();  // the real call failed: still held
 
   private:
     void emit_contended();
@@ -83,7 +86,8 @@ void remember_init(const void* object, Site site);
 void forget_init(const void* object);
 Site init_site(const void* object);
 
-// The process ends: emits the wait that another thread is in (result 255), if any. Must run in an Inside scope.
+// The process ends: emits the wait that another thread is in (result 255), if any. Must run in an Inside
+// scope.
 void emit_open_wait(ThreadRecord& self_record, const ThreadRecord& other, uint64_t now);
 
 // A thread ends: closes a wait record that was left open by cancellation.

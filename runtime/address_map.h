@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A bounded, lock-free map from an object's address to one 64-bit value: which call site initialised a lock, or
-// that a stack was seen before. Forgetting is allowed, waiting is not: a full neighbourhood refuses the entry and
-// the caller counts that. Pure.
+// A bounded, lock-free map from an object's address to one 64-bit value: which call site initialised a lock,
+// or that a stack was seen before. Forgetting is allowed, waiting is not: a full neighbourhood refuses the
+// entry and the caller counts that. Pure.
 //
-// Invariant INV-MAP-1: an entry's key is written by CAS from 0 or kErased; value is stored after it. A reader that
-// comes between sees value 0, "not known".
+// Invariant INV-MAP-1: an entry's key is written by CAS from 0 or kErased; value is stored after it. A reader
+// that comes between sees value 0, "not known".
 #pragma once
 
 #include <atomic>

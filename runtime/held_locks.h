@@ -6,10 +6,12 @@
 //
 // Invariants
 //   INV-HELD-1  only the owner changes count, lock, site and acquired_ns.
-//   INV-HELD-2  another thread writes waiter_since_ns only, and only from 0; push clears it. A note that arrives
+//   INV-HELD-2  another thread writes waiter_since_ns only, and only from 0; push clears it. A note that
+//   arrives
 //               while the entry is being used again is lost or falls to the next lock: a report detail, never
 //               a safety matter.
-//   INV-HELD-3  when more locks are held than there are entries the oldest half is forgotten (and counted), so
+//   INV-HELD-3  when more locks are held than there are entries the oldest half is forgotten (and counted),
+//   so
 //               locks that are released by other threads cannot fill the table for good.
 #pragma once
 
@@ -19,15 +21,16 @@
 namespace latchkey {
 
 struct HeldLock {
-    std::atomic<uint64_t> lock;             // (o) address
-    std::atomic<uint64_t> site;             // (o) return address of the acquiring call, kTimed if acquired_ns holds
+    std::atomic<uint64_t> lock;  // (o) address
+    std::atomic<uint64_t> site;  // (o) return address of the acquiring call, kTimed if acquired_ns holds
     std::atomic<uint64_t> acquired_ns;      // (o) monotonic; not written when acquired without waiting
     std::atomic<uint64_t> waiter_since_ns;  // (a) when the first known waiter began to wait; 0: none
 };
 
 struct HeldLocks {
     static constexpr uint32_t kCapacity = 32;
-    static constexpr uint64_t kTimed = 1ull << 63;  // no user address has this bit; saves a store on the fast path
+    static constexpr uint64_t kTimed = 1ull
+                                       << 63;  // no user address has this bit; saves a store on the fast path
 
     std::atomic<uint32_t> count;
     std::atomic<uint32_t> forgotten;
@@ -48,13 +51,15 @@ struct HeldLocks {
     // Owner only. Acquired after a wait that ended at acquired_ns.
     void push_timed(const void* lock, uint64_t site, uint64_t acquired_ns) {
         push(lock, site | kTimed);
-        entries[count.load(std::memory_order_relaxed) - 1].acquired_ns.store(acquired_ns, std::memory_order_relaxed);
+        entries[count.load(std::memory_order_relaxed) - 1].acquired_ns.store(acquired_ns,
+                                                                             std::memory_order_relaxed);
     }
 
     // Owner only: is `lock` the one acquired last?
     bool is_top(const void* lock) const {
         const uint32_t n = count.load(std::memory_order_relaxed);
-        return n != 0 && entries[n - 1].lock.load(std::memory_order_relaxed) == reinterpret_cast<uint64_t>(lock);
+        return n != 0 &&
+               entries[n - 1].lock.load(std::memory_order_relaxed) == reinterpret_cast<uint64_t>(lock);
     }
 
     // Owner only; is_top must hold.
@@ -123,7 +128,8 @@ struct HeldLocks {
         to.lock.store(from.lock.load(std::memory_order_relaxed), std::memory_order_relaxed);
         to.site.store(from.site.load(std::memory_order_relaxed), std::memory_order_relaxed);
         to.acquired_ns.store(from.acquired_ns.load(std::memory_order_relaxed), std::memory_order_relaxed);
-        to.waiter_since_ns.store(from.waiter_since_ns.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        to.waiter_since_ns.store(from.waiter_since_ns.load(std::memory_order_relaxed),
+                                 std::memory_order_relaxed);
     }
 };
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who waits on a condvar, semaphore or futex word of this process, and who woke it last. Those objects have no
-// owner and, often, no init or destroy call; condvars live on stacks. So an entry belongs to an address only
-// while somebody waits there; without waiters it is free for the next address. Bounded, lock-free, pure.
+// Who waits on a condvar, semaphore or futex word of this process, and who woke it last. Those objects have
+// no owner and, often, no init or destroy call; condvars live on stacks. So an entry belongs to an address
+// only while somebody waits there; without waiters it is free for the next address. Bounded, lock-free, pure.
 //
 // Invariants
-//   INV-WAKE-1  key = address | waiters << 48; an entry with waiters 0 may be claimed for another address by CAS.
-//   INV-WAKE-2  enter and leave are paired by the waiting thread; a thread that is cancelled inside its wait
+//   INV-WAKE-1  key = address | waiters << 48; an entry with waiters 0 may be claimed for another address by
+//   CAS. INV-WAKE-2  enter and leave are paired by the waiting thread; a thread that is cancelled inside its
+//   wait
 //               leaves when it exits.
-//   INV-WAKE-3  the waker's fields are three relaxed words: two wakers at once may mix them. The reader accepts
+//   INV-WAKE-3  the waker's fields are three relaxed words: two wakers at once may mix them. The reader
+//   accepts
 //               them only with a time inside its own wait.
 #pragma once
 
@@ -29,8 +31,8 @@ class WakeTable {
     static constexpr uint32_t kProbes = 8;
     static constexpr uint32_t kNone = kEntries;
 
-    // Registers the calling thread as a waiter. Returns the entry, or kNone when the neighbourhood is full: then
-    // the waker of this wait stays unknown.
+    // Registers the calling thread as a waiter. Returns the entry, or kNone when the neighbourhood is full:
+    // then the waker of this wait stays unknown.
     uint32_t enter(const void* object) {
         if (!is_used_.load(std::memory_order_relaxed)) is_used_.store(true, std::memory_order_relaxed);
         const uint64_t address = reinterpret_cast<uint64_t>(object) & kAddressMask;
@@ -40,7 +42,8 @@ class WakeTable {
                 const uint32_t i = (hash(address) + probe) % kEntries;
                 uint64_t key = entries_[i].key.load(std::memory_order_relaxed);
                 while ((key & kAddressMask) == address && key >> kWaiterShift < kMaxWaiters)
-                    if (entries_[i].key.compare_exchange_weak(key, key + kOneWaiter, std::memory_order_acq_rel))
+                    if (entries_[i].key.compare_exchange_weak(key, key + kOneWaiter,
+                                                              std::memory_order_acq_rel))
                         return i;
                 if (free_entry == kNone && key >> kWaiterShift == 0) free_entry = i;
             }
@@ -57,7 +60,8 @@ class WakeTable {
         if (entry < kEntries) entries_[entry].key.fetch_sub(kOneWaiter, std::memory_order_acq_rel);
     }
 
-    // Says that `waker` is about to wake waiters of `object`. Returns how many are registered (0: nobody waits).
+    // Says that `waker` is about to wake waiters of `object`. Returns how many are registered (0: nobody
+    // waits).
     uint32_t announce(const void* object, const Waker& waker) {
         Entry* entry = find(object);
         if (entry == nullptr) return 0;

@@ -12,7 +12,9 @@
 namespace latchkey {
 namespace {
 
-const void* lock_at(uint64_t address) { return reinterpret_cast<const void*>(address); }
+const void* lock_at(uint64_t address) {
+    return reinterpret_cast<const void*>(address);
+}
 
 class HeldLocksTest : public ::testing::Test {
   protected:
@@ -109,8 +111,8 @@ TEST_F(HeldLocksTest, WaitersNeverSeeAnotherLocksSite) {
     std::thread waiter([&] {
         while (!is_done) {
             const uint64_t site = held_->announce_waiter(lock_at(0x1000), 5);
-            // The entry may be used again between the two reads; then the site is the next lock's (INV-HELD-2). With
-            // one lock per depth that cannot be, so here each depth has its own.
+            // The entry may be used again between the two reads; then the site is the next lock's
+            // (INV-HELD-2). With one lock per depth that cannot be, so here each depth has its own.
             if (site != 0 && site != 0x1001) wrong++;
         }
     });

@@ -10,7 +10,9 @@
 namespace latchkey {
 namespace {
 
-const void* object_at(uint64_t address) { return reinterpret_cast<const void*>(address); }
+const void* object_at(uint64_t address) {
+    return reinterpret_cast<const void*>(address);
+}
 
 class WakeTableTest : public ::testing::Test {
   protected:
@@ -67,8 +69,10 @@ TEST_F(WakeTableTest, AFullNeighbourhoodRefuses) {
     uint32_t refused = 0;
     for (uint64_t i = 1; i <= 2 * WakeTable::kEntries; i++) {
         const uint32_t entry = table_->enter(object_at(i * 64));
-        if (entry == WakeTable::kNone) refused++;
-        else entries.push_back(entry);
+        if (entry == WakeTable::kNone)
+            refused++;
+        else
+            entries.push_back(entry);
     }
     EXPECT_GE(refused, WakeTable::kEntries);
     EXPECT_LE(entries.size(), WakeTable::kEntries);
