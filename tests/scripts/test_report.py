@@ -74,7 +74,7 @@ class Report(TemporaryDirectory):
     def test_no_line_is_wider_than_the_terminal(self) -> None:
         result = Result(self.run_dir)
         self.addCleanup(result.close)
-        for width in range(40, 200, 7):
+        for width in range(40, 200, 13):
             for raw_ns in (False, True):
                 for line in summary.report(result, Filters(), Style(width, raw_ns=raw_ns), 20):
                     self.assertLessEqual(len(line), width, line)
