@@ -21,15 +21,37 @@ inline bool is_full() {
     return config.level == Level::kFull && is_tracing();
 }
 
-// EMIT(record, lock_wait, .lock = ..., .site = ...): must run in an Inside scope.
-#define EMIT(record_, name_, ...)                                                      \
-    do {                                                                               \
-        if (const auto* table = latchkey::event_table.load(std::memory_order_acquire); \
-            table != nullptr && !latchkey::self.is_ended) {                            \
-            const latchkey::events::name_ event{__VA_ARGS__};                          \
-            table->name_(&event);                                                      \
-            (record_)->counters[latchkey::k_events]++;                                 \
-        }                                                                              \
+// One event on its way: gives the table, or null. At exit LTTng's destructors follow soon after event_table
+// is cleared, so stop_tracing waits for the emissions that are under way.
+class Emission {
+  public:
+    explicit Emission(ThreadRecord& record) : record_(record) {
+        record.is_emitting.store(1,
+                                 std::memory_order_seq_cst);  // [E] before the load; stop_tracing in reverse
+        if (!self.is_ended) table_ = event_table.load(std::memory_order_seq_cst);
+    }
+    ~Emission() {
+        if (table_ != nullptr) record_.counters[k_events]++;
+        record_.is_emitting.store(0, std::memory_order_release);
+    }
+    Emission(const Emission&) = delete;
+    Emission& operator=(const Emission&) = delete;
+
+    const events::Table* table() const { return table_; }
+
+  private:
+    ThreadRecord& record_;
+    const events::Table* table_ = nullptr;
+};
+
+// EMIT(record, lock_wait, .lock = ..., .site = ...): record is a pointer to the calling thread's. Must run in
+// an Inside scope; one at a time.
+#define EMIT(record_, name_, ...)                         \
+    do {                                                  \
+        const latchkey::Emission emission(*(record_));    \
+        if (emission.table() == nullptr) break;           \
+        const latchkey::events::name_ event{__VA_ARGS__}; \
+        emission.table()->name_(&event);                  \
     } while (0)
 
 // Loads the events library (level contended and full) and emits process_started, the modules and the main

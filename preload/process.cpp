@@ -20,6 +20,8 @@
 #include "preload/thread.h"
 #include "preload/wait.h"
 
+extern "C" int __cxa_atexit(void (*)(void*), void*, void*) noexcept;
+
 namespace latchkey {
 
 constinit std::atomic<const events::Table*> event_table{nullptr};
@@ -131,6 +133,18 @@ void on_fork_child() {
     copy_title();
 }
 
+// No thread is inside EMIT any more; or 100 ms have passed: exit is not held up by a thread that does not
+// run.
+void wait_for_emissions() {
+    constexpr timespec kPause{0, 100 * 1000};
+    constexpr int kMostPauses = 1000;
+    int pauses = 0;
+    for (uint32_t i = 1; i < used_thread_records(); i++)
+        while (counters_file.threads[i].is_emitting.load(std::memory_order_seq_cst) != 0 &&
+               pauses++ < kMostPauses)
+            real::nanosleep(&kPause, nullptr);
+}
+
 [[gnu::constructor]] void initialise(int, char**, char** environment) {
     real::resolve_all();
     read_config(environment);
@@ -161,7 +175,6 @@ void start_tracing() {
     // a lot.
     is_fast_allowed = config.level != Level::kFull && is_mutex_layout_known();
     copy_title();
-    atexit(on_exit);
     load_events_library();
     if (loaded_table == nullptr) return;
     load_unwinder();
@@ -183,7 +196,8 @@ void stop_tracing() {
              .threads = static_cast<uint32_t>(
                  counters_file.process->threads_started.load(std::memory_order_relaxed)));
     }
-    event_table.store(nullptr, std::memory_order_release);
+    event_table.store(nullptr, std::memory_order_seq_cst);  // [E]
+    wait_for_emissions();
 }
 
 void keep_house(uint64_t now) {
@@ -201,8 +215,15 @@ namespace {
 
 int (*program_main)(int, char**, char**);
 
+// Exit handlers run last in, first out: registered here, ours comes after the program's and before the
+// loader's, which runs LTTng's destructors.
+void on_program_start() {
+    if (is_observing()) __cxa_atexit([](void*) { on_exit(); }, nullptr, nullptr);
+}
+
 // main may end with pthread_exit or be cancelled; a return from it needs nothing from us.
 int run_main(int argc, char** argv, char** environment) {
+    on_program_start();
     int status;
     pthread_cleanup_push([](void*) { end_main_thread(); }, nullptr);
     status = program_main(argc, argv, environment);

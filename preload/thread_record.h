@@ -89,12 +89,13 @@ struct alignas(64) ThreadRecord {
     std::atomic<uint64_t> wait_since_ns;
     std::atomic<uint64_t> wait_site;
     std::atomic<uint64_t> wait_mutex;
-    uint64_t start_argument;           // (c) private: the program's argument of start_routine
-    uint32_t wake_entry;               // (o) private: WakeTable entry of the current wait
-    uint32_t create_stack;             // (c) private
-    uint64_t counters[kCounterCount];  // (o)
-    uint64_t calls[kCallCount];        // (o)
-    HeldLocks held;                    // (o), see there
+    uint64_t start_argument;            // (c) private: the program's argument of start_routine
+    uint32_t wake_entry;                // (o) private: WakeTable entry of the current wait
+    uint32_t create_stack;              // (c) private
+    std::atomic<uint32_t> is_emitting;  // (o) private: inside EMIT
+    uint64_t counters[kCounterCount];   // (o)
+    uint64_t calls[kCallCount];         // (o)
+    HeldLocks held;                     // (o), see there
 };
 
 }  // namespace latchkey

@@ -36,23 +36,56 @@ static void block_by(int call) {
     FD_SET(pair[0], &set);
     sigemptyset(&none);
     switch (call) {
-        case 0: (void)!read(pair[0], &byte, 1); break;
-        case 1: (void)!readv(pair[0], &part, 1); break;
-        case 2: recv(pair[0], &byte, 1, 0); break;
-        case 3: recvfrom(pair[0], &byte, 1, 0, NULL, NULL); break;
-        case 4: recvmsg(pair[0], &message, 0); break;
-        case 5: poll(&polled, 1, -1); break;
-        case 6: ppoll(&polled, 1, NULL, NULL); break;
-        case 7: select(pair[0] + 1, &set, NULL, NULL, NULL); break;
-        case 8: pselect(pair[0] + 1, &set, NULL, NULL, NULL, NULL); break;
-        case 9: epoll_wait(epoll_create1(EPOLL_CLOEXEC), &event, 1, -1); break;
-        case 10: nanosleep(&time, NULL); break;
-        case 11: usleep(1000000000); break;
-        case 12: sem_wait(&never); break;
-        case 13: sem_timedwait(&never, &late); break;
-        case 14: pause(); break;
-        case 15: sigsuspend(&none); break;
-        default: clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+        case 0:
+            (void)!read(pair[0], &byte, 1);
+            break;
+        case 1:
+            (void)!readv(pair[0], &part, 1);
+            break;
+        case 2:
+            recv(pair[0], &byte, 1, 0);
+            break;
+        case 3:
+            recvfrom(pair[0], &byte, 1, 0, NULL, NULL);
+            break;
+        case 4:
+            recvmsg(pair[0], &message, 0);
+            break;
+        case 5:
+            poll(&polled, 1, -1);
+            break;
+        case 6:
+            ppoll(&polled, 1, NULL, NULL);
+            break;
+        case 7:
+            select(pair[0] + 1, &set, NULL, NULL, NULL);
+            break;
+        case 8:
+            pselect(pair[0] + 1, &set, NULL, NULL, NULL, NULL);
+            break;
+        case 9:
+            epoll_wait(epoll_create1(EPOLL_CLOEXEC), &event, 1, -1);
+            break;
+        case 10:
+            nanosleep(&time, NULL);
+            break;
+        case 11:
+            usleep(1000000000);
+            break;
+        case 12:
+            sem_wait(&never);
+            break;
+        case 13:
+            sem_timedwait(&never, &late);
+            break;
+        case 14:
+            pause();
+            break;
+        case 15:
+            sigsuspend(&none);
+            break;
+        default:
+            clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
     }
 }
 

@@ -25,9 +25,14 @@ static void* wait_forever(void* argument) {
     atomic_store(&waiter, gettid());
     for (;;) {
         switch (*(int*)argument % 3) {
-            case 0: CHECK_EQ(pthread_cond_wait(&never, &mutex), 0); break;
-            case 1: CHECK_EQ(pthread_cond_timedwait(&never, &mutex, &late), 0); break;
-            default: CHECK_EQ(pthread_cond_clockwait(&never, &mutex, CLOCK_MONOTONIC, &late_monotonic), 0);
+            case 0:
+                CHECK_EQ(pthread_cond_wait(&never, &mutex), 0);
+                break;
+            case 1:
+                CHECK_EQ(pthread_cond_timedwait(&never, &mutex, &late), 0);
+                break;
+            default:
+                CHECK_EQ(pthread_cond_clockwait(&never, &mutex, CLOCK_MONOTONIC, &late_monotonic), 0);
         }
     }
     pthread_cleanup_pop(0);

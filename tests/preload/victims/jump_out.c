@@ -25,9 +25,14 @@ static void block_by(int call) {
     struct timespec time = {.tv_sec = 100};
     CHECK_EQ(setitimer(ITIMER_REAL, &soon, NULL), 0);
     switch (call % 3) {
-        case 0: (void)!read(pipe_ends[0], &byte, 1); break;
-        case 1: sem_wait(&never); break;
-        default: nanosleep(&time, NULL);
+        case 0:
+            (void)!read(pipe_ends[0], &byte, 1);
+            break;
+        case 1:
+            sem_wait(&never);
+            break;
+        default:
+            nanosleep(&time, NULL);
     }
     CHECK(!"a blocking call returned");
 }

@@ -12,9 +12,14 @@ static void* wait_with(void* argument) {
     struct timespec late_monotonic = in_ms(CLOCK_MONOTONIC, 100000);
     atomic_store(&waiter, gettid());
     switch (*(int*)argument % 3) {
-        case 0: CHECK_EQ(pthread_mutex_lock(&mutex), 0); break;
-        case 1: CHECK_EQ(pthread_mutex_timedlock(&mutex, &late), 0); break;
-        default: CHECK_EQ(pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &late_monotonic), 0);
+        case 0:
+            CHECK_EQ(pthread_mutex_lock(&mutex), 0);
+            break;
+        case 1:
+            CHECK_EQ(pthread_mutex_timedlock(&mutex, &late), 0);
+            break;
+        default:
+            CHECK_EQ(pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &late_monotonic), 0);
     }
     ++guarded;
     CHECK_EQ(pthread_mutex_unlock(&mutex), 0);

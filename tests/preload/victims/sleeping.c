@@ -58,20 +58,47 @@ static int sleep_by(int call) {
     int result = -1;
     errno = 0;
     switch (call) {
-        case kNanosleep: result = nanosleep(&time, &left); break;
-        case kClockNanosleep: errno = clock_nanosleep(CLOCK_MONOTONIC, 0, &time, &left); break;
-        case kSleep: errno = sleep(100) > 0 ? EINTR : 0; break;
-        case kUsleep: result = usleep(100000000); break;
-        case kPoll: result = poll(&polled, 1, 100000); break;
-        case kPpoll: result = ppoll(&polled, 1, &time, NULL); break;
-        case kSelect: result = select(pipe_ends[0] + 1, &set, NULL, NULL, &value); break;
-        case kPselect: result = pselect(pipe_ends[0] + 1, &set, NULL, NULL, &time, &signals); break;
-        case kEpoll: result = epoll_wait(epoll, &event, 1, 100000); break;
-        case kPepoll: result = epoll_pwait(epoll, &event, 1, 100000, &signals); break;
-        case kPepoll2: result = epoll_pwait2(epoll, &event, 1, &time, NULL); break;
-        case kPause: result = pause(); break;
-        case kSigsuspend: result = sigsuspend(&signals); break;
-        default: result = sigtimedwait(&signals, NULL, &time);
+        case kNanosleep:
+            result = nanosleep(&time, &left);
+            break;
+        case kClockNanosleep:
+            errno = clock_nanosleep(CLOCK_MONOTONIC, 0, &time, &left);
+            break;
+        case kSleep:
+            errno = sleep(100) > 0 ? EINTR : 0;
+            break;
+        case kUsleep:
+            result = usleep(100000000);
+            break;
+        case kPoll:
+            result = poll(&polled, 1, 100000);
+            break;
+        case kPpoll:
+            result = ppoll(&polled, 1, &time, NULL);
+            break;
+        case kSelect:
+            result = select(pipe_ends[0] + 1, &set, NULL, NULL, &value);
+            break;
+        case kPselect:
+            result = pselect(pipe_ends[0] + 1, &set, NULL, NULL, &time, &signals);
+            break;
+        case kEpoll:
+            result = epoll_wait(epoll, &event, 1, 100000);
+            break;
+        case kPepoll:
+            result = epoll_pwait(epoll, &event, 1, 100000, &signals);
+            break;
+        case kPepoll2:
+            result = epoll_pwait2(epoll, &event, 1, &time, NULL);
+            break;
+        case kPause:
+            result = pause();
+            break;
+        case kSigsuspend:
+            result = sigsuspend(&signals);
+            break;
+        default:
+            result = sigtimedwait(&signals, NULL, &time);
     }
     int error = errno;
     CHECK_EQ(result, -1);

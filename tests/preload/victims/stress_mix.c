@@ -35,9 +35,14 @@ static void lock(pthread_mutex_t* mutex, unsigned how) {
     do {
         struct timespec soon = in_ms(how % 3 == 1 ? CLOCK_REALTIME : CLOCK_MONOTONIC, how % 4);
         switch (how % 3) {
-            case 0: result = pthread_mutex_lock(mutex); break;
-            case 1: result = pthread_mutex_timedlock(mutex, &soon); break;
-            default: result = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &soon);
+            case 0:
+                result = pthread_mutex_lock(mutex);
+                break;
+            case 1:
+                result = pthread_mutex_timedlock(mutex, &soon);
+                break;
+            default:
+                result = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &soon);
         }
         CHECK(result == 0 || (how % 3 != 0 && result == ETIMEDOUT));
     } while (result != 0);
@@ -117,11 +122,20 @@ static void* work(void* argument) {
     unsigned random = (unsigned)(long)argument * 2654435761U;
     while (now_ns(CLOCK_MONOTONIC) < deadline) {
         switch (next(&random) % 5) {
-            case 0: transfer(&random); break;
-            case 1: read_or_write(&random); break;
-            case 2: be_guest(&random); break;
-            case 3: produce_or_consume(&random); break;
-            default: spin_once();
+            case 0:
+                transfer(&random);
+                break;
+            case 1:
+                read_or_write(&random);
+                break;
+            case 2:
+                be_guest(&random);
+                break;
+            case 3:
+                produce_or_consume(&random);
+                break;
+            default:
+                spin_once();
         }
     }
     return NULL;

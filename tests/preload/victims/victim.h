@@ -22,23 +22,23 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(claim)                                                                                    \
-    do {                                                                                                \
-        if (!(claim)) {                                                                                 \
-            fprintf(stderr, "%s:%d: not true: %s (errno %d)\n", __FILE__, __LINE__, #claim, errno);     \
-            _exit(99);                                                                                  \
-        }                                                                                               \
+#define CHECK(claim)                                                                                \
+    do {                                                                                            \
+        if (!(claim)) {                                                                             \
+            fprintf(stderr, "%s:%d: not true: %s (errno %d)\n", __FILE__, __LINE__, #claim, errno); \
+            _exit(99);                                                                              \
+        }                                                                                           \
     } while (0)
 
 // Compares as long and prints both: for results and error numbers.
-#define CHECK_EQ(got, want)                                                                             \
-    do {                                                                                                \
-        long got_ = (long)(got);                                                                        \
-        long want_ = (long)(want);                                                                      \
-        if (got_ != want_) {                                                                            \
-            fprintf(stderr, "%s:%d: %s is %ld, not %ld\n", __FILE__, __LINE__, #got, got_, want_);      \
-            _exit(99);                                                                                  \
-        }                                                                                               \
+#define CHECK_EQ(got, want)                                                                        \
+    do {                                                                                           \
+        long got_ = (long)(got);                                                                   \
+        long want_ = (long)(want);                                                                 \
+        if (got_ != want_) {                                                                       \
+            fprintf(stderr, "%s:%d: %s is %ld, not %ld\n", __FILE__, __LINE__, #got, got_, want_); \
+            _exit(99);                                                                             \
+        }                                                                                          \
     } while (0)
 
 // One line of the expected output.
