@@ -12,11 +12,12 @@ STDIO = (r"^(write|fcntl) .*/LOG$", *truth.STDOUT)
 
 
 class LevelDb(SubjectCase):
-    def argv(self, directory: str, seconds: str = "0", sync: str = "0") -> list[str]:
-        return [self.driver("leveldb"), str(self.dir / directory), "3", "1", seconds, sync]
+    def argv(self, directory: str, sync: str = "0") -> list[str]:
+        return [self.driver("leveldb"), str(self.dir / directory), "3", "1", "0", sync]
 
     def test_default_level(self) -> None:
-        finished, result = self.record("run", self.argv("data", "2", "1"), SMALL_BUFFER)
+        env = {"WBUF": str(1 << 16), "OPS": "1000"}     # some twenty full buffers
+        finished, result = self.record("run", self.argv("data", sync="1"), env)
         self.assertEqual(finished.status, 0, finished.err)
         self.check_background_thread(result)
         self.check_writers_wait(result)

@@ -41,13 +41,14 @@ class Sqlite(SubjectCase):
         self.assertGreater(wal["write_bytes"], 1024 * wal["writes"], "frames of a page and a header")
 
     def test_rollback_journal(self) -> None:
-        """One process writes, the others sleep in the busy handler: that is the wait, not the lock call."""
+        """Who finds the file locked sleeps in the busy handler: one sleep after at least one failed lock."""
         env = {"PROCS": str(PROCESSES), "ROLLBACK": "1"}
         finished, result = self.record("run", self.argv("data", "1.5", "0"), env)
         self.assertEqual(finished.status, 0, finished.err)
         sleepers = [child for child in self.children(result) if self.calls_of(result, child, "usleep")]
-        self.assertGreaterEqual(len(sleepers), PROCESSES - 1)
-        self.assertGreater(self.writers_time(result, "sleep"), self.writers_time(result, "file_lock"))
+        self.assertGreaterEqual(len(sleepers), 1)
+        self.assertGreaterEqual(result.counter("file_lock_failed"), result.calls("usleep"))
+        self.assertGreater(self.writers_time(result, "sleep"), 0)
 
     def writers_time(self, result: Result, what: str) -> int:
         return result.value("SELECT sum(role_time.ns) FROM role_time JOIN roles ON roles.id = role "
