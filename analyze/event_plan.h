@@ -59,6 +59,46 @@ class PackedReader {
     const unsigned char* end_;
 };
 
+/// Adds up a record's size on the wire.
+struct WireSize {
+    std::size_t bytes = 0;
+    bool is_fixed = true;
+
+    template <typename T>
+    constexpr void number(std::string_view, T&) {
+        bytes += sizeof(T);
+    }
+    constexpr void text(std::string_view, std::string_view&) { is_fixed = false; }
+    template <typename T>
+    constexpr void sequence(std::string_view, Sequence<T>&) {
+        is_fixed = false;
+    }
+};
+
+/// Size of a record of numbers; 0 if it has a text or a sequence.
+template <typename Record>
+inline constexpr std::size_t kWireBytes = [] {
+    Record record;
+    WireSize size;
+    for_each_field(record, size);
+    return size.is_fixed ? size.bytes : 0;
+}();
+
+/// Reads the numbers of a record that has nothing else, when it is known to be all there.
+class NumberReader {
+  public:
+    explicit NumberReader(const unsigned char* at) : at_(at) {}
+
+    template <typename T>
+    void number(std::string_view, T& value) {
+        value = load<T>(at_);
+        at_ += sizeof(T);
+    }
+
+  private:
+    const unsigned char* at_;
+};
+
 struct EventPlan {
     static constexpr int kSkip = -1;
 
@@ -122,9 +162,16 @@ template <typename Record>
 inline const unsigned char* decode(const EventPlan& plan, const unsigned char* at, const unsigned char* end,
                                    Record& event) {
     if (plan.packed) [[likely]] {
-        PackedReader reader(at, end);
-        for_each_field(event, reader);
-        return reader.at();
+        if constexpr (kWireBytes<Record> != 0) {
+            if (static_cast<std::size_t>(end - at) < kWireBytes<Record>) return nullptr;
+            NumberReader reader(at);
+            for_each_field(event, reader);
+            return at + kWireBytes<Record>;
+        } else {
+            PackedReader reader(at, end);
+            for_each_field(event, reader);
+            return reader.at();
+        }
     }
     const FoundFields found = find_fields(plan, at, end);
     FoundReader reader(found);

@@ -73,10 +73,10 @@ using i64 = std::int64_t;
 #define NUM(type, field, help) visitor.number(std::string_view{#field}, event.field);
 #define TXT(field, help) visitor.text(std::string_view{#field}, event.field);
 #define SEQ(type, field, help) visitor.sequence(std::string_view{#field}, event.field);
-#define EVENT(name, help, ...)                                  \
-    template <typename Visitor>                                 \
-    inline void for_each_field(name& event, Visitor& visitor) { \
-        __VA_ARGS__                                             \
+#define EVENT(name, help, ...)                                     \
+    template <typename Visitor>                                    \
+    constexpr void for_each_field(name& event, Visitor& visitor) { \
+        __VA_ARGS__                                                \
     }
 #include "preload/events.def"
 #undef EVENT

@@ -55,7 +55,8 @@ class Histogram {
     void add(HistogramPool& pool, std::uint64_t value) {
         const std::uint32_t bucket = bucket_of(value);
         std::uint32_t& chunk = chunks_[bucket / 32];
-        if (chunk == 0) chunk = pool.allocate();
+        if (chunk == 0) [[unlikely]]
+            chunk = pool.allocate();
         std::uint32_t& count = pool[chunk][bucket % 32];
         count += count != UINT32_MAX;
     }

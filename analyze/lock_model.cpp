@@ -10,7 +10,9 @@ namespace {
 constexpr std::uint8_t kStillWaiting = 255;
 constexpr std::size_t kLateWaits = 4096;
 constexpr std::size_t kMaxReleases = 512;  // of one wait that are told apart
-constexpr int kDisorder = 16;  // reports of releases that may come in another order than the releases
+// Releases are reported in nearly their order: so many, so far out of it, are looked through.
+constexpr int kDisorder = 16;
+constexpr std::uint64_t kDisorderNs = 1'000'000;
 
 bool has_owner(Object object) {
     return object >= Object::mutex && object <= Object::spin;
@@ -66,7 +68,10 @@ bool LockModel::pop_held(const Moment& moment, std::uint64_t address, std::uint6
         if (held[i].address != address) continue;
         if (--held[i].depth > 0) return true;
         end_hold(moment, held[i], release_ns, known_hold_ns);
-        held.erase(held.begin() + static_cast<std::ptrdiff_t>(i));
+        if (i + 1 != held.size())
+            std::move(held.begin() + static_cast<std::ptrdiff_t>(i) + 1, held.end(),
+                      held.begin() + static_cast<std::ptrdiff_t>(i));
+        held.pop_back();
         return true;
     }
     return false;
@@ -181,21 +186,25 @@ void LockModel::finish() {
 void LockModel::find_releases(const Wait& wait, std::uint64_t begin) {
     within_.clear();
     int outside = 0;
-    const auto consider = [&](const Release& release, bool is_beyond) {
-        outside = is_beyond ? outside + 1 : 0;
+    // `beyond_ns`: how far outside of the wait the release lies, on the side that is walked to. False: far
+    // enough.
+    const auto consider = [&](const Release& release, std::uint64_t beyond_ns) {
+        if (beyond_ns > kDisorderNs) return false;
+        outside = beyond_ns != 0 ? outside + 1 : 0;
         if (release.release_ns > begin && release.release_ns <= wait.end_ns && release.thread != wait.waiter)
             within_.push_back(&release);
         return outside < kDisorder && within_.size() < kMaxReleases;
     };
     ReleaseLog::Ticket ticket = wait.anchor;
     while (const Release* release = releases_.find(ticket)) {
-        if (!consider(*release, release->release_ns <= begin)) break;
+        if (!consider(*release, begin >= release->release_ns ? begin - release->release_ns + 1 : 0)) break;
         ticket = releases_.before(ticket);
     }
     outside = 0;
     ticket = wait.anchor != 0 ? releases_.after(wait.anchor) : wait.stats->lock->first_release;
     while (const Release* release = releases_.find(ticket)) {
-        if (!consider(*release, release->release_ns > wait.end_ns)) break;
+        if (!consider(*release, release->release_ns > wait.end_ns ? release->release_ns - wait.end_ns : 0))
+            break;
         ticket = releases_.after(ticket);
     }
     std::sort(within_.begin(), within_.end(),

@@ -3,15 +3,6 @@
 
 namespace latchkey {
 
-namespace {
-
-/// Read and write side are one lock.
-Object lock_object(Object object) {
-    return is_shared(object) ? Object::rwlock_write : object;
-}
-
-}  // namespace
-
 Lock& LockTable::add(const Process& process, std::uint64_t address, Object object, std::uint64_t init_site) {
     Lock& lock = locks_.emplace_back();
     lock.address = address;
@@ -33,17 +24,19 @@ Lock& LockTable::create(const Process& process, std::uint64_t address, Object ob
     return *shared;
 }
 
-Lock& LockTable::at(const Process& process, std::uint64_t address, Object object, std::uint64_t init_site) {
+/// at() for a lock that is new, or that may be another one at its address.
+Lock& LockTable::at_slow(const Process& process, std::uint64_t address, Object object,
+                         std::uint64_t init_site) {
     if (process.index >= by_address_.size()) by_address_.resize(process.index + 1);
     AddressMap& map = by_address_[process.index];
     object = lock_object(object);
     Lock** known = map.find(address);
-    if (known != nullptr) [[likely]] {
+    if (known != nullptr) {
         Lock& lock = **known;
         const bool is_other = init_site != 0 && lock.init_site != 0 && init_site != lock.init_site;
         const bool is_born_again =
             lock.destroyed && init_site != 0;  // of the same class, if from the same site
-        if (lock.object == object && !is_other && (!lock.destroyed || is_born_again)) [[likely]] {
+        if (lock.object == object && !is_other && (!lock.destroyed || is_born_again)) {
             lock.destroyed = false;
             if (init_site != 0) lock.init_site = init_site;
             return lock;
@@ -54,12 +47,6 @@ Lock& LockTable::at(const Process& process, std::uint64_t address, Object object
     (known != nullptr ? *known : map[address]) = &lock;
     if (lock.address != address) ++lock.instances;
     return lock;
-}
-
-Lock* LockTable::find(const Process& process, std::uint64_t address) {
-    if (process.index >= by_address_.size()) return nullptr;
-    Lock** known = by_address_[process.index].find(address);
-    return known != nullptr ? *known : nullptr;
 }
 
 LockStats& LockTable::add_stats(Lock& lock, Object object) {

@@ -74,9 +74,20 @@ class LockTable {
     static constexpr std::size_t kMaxLocks = 1u << 16;
 
     /// The record of the lock that lives at the address now. init_site: 0 if not known.
-    Lock& at(const Process& process, std::uint64_t address, Object object, std::uint64_t init_site);
+    Lock& at(const Process& process, std::uint64_t address, Object object, std::uint64_t init_site) {
+        Lock* known = find(process, address);
+        if (known == nullptr || known->destroyed || known->object != lock_object(object) ||
+            (init_site != 0 && init_site != known->init_site)) [[unlikely]]
+            return at_slow(process, address, object, init_site);
+        return *known;
+    }
     /// The lock last seen at the address, or null.
-    Lock* find(const Process& process, std::uint64_t address);
+    Lock* find(const Process& process, std::uint64_t address) {
+        if (process.index >= by_address_.size()) [[unlikely]]
+            return nullptr;
+        Lock** known = by_address_[process.index].find(address);
+        return known != nullptr ? *known : nullptr;
+    }
 
     LockStats& stats_of(Lock& lock, Object object) {
         LockStats*& stats = lock.stats[is_shared(object)];
@@ -92,6 +103,10 @@ class LockTable {
   private:
     using AddressMap = FlatMap<std::uint64_t, Lock*>;
 
+    /// Read and write side are one lock.
+    static Object lock_object(Object object) { return is_shared(object) ? Object::rwlock_write : object; }
+
+    Lock& at_slow(const Process& process, std::uint64_t address, Object object, std::uint64_t init_site);
     Lock& create(const Process& process, std::uint64_t address, Object object, std::uint64_t init_site);
     Lock& add(const Process& process, std::uint64_t address, Object object, std::uint64_t init_site);
     LockStats& add_stats(Lock& lock, Object object);

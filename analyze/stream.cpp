@@ -14,7 +14,6 @@ namespace latchkey {
 namespace {
 
 constexpr std::uint32_t kMagic = 0xc1fc1fc1;
-constexpr std::uint16_t kExtended = 65535;
 constexpr std::size_t kPage = 4096;
 constexpr std::uint32_t kMaxEventId = 65535;
 
@@ -144,8 +143,18 @@ bool StreamCursor::enter_packet(std::size_t offset) {
     at_ = file_.data() + offset + packet_.header;
     end_ = file_.data() + offset + std::min(packet_.content, available);
     timestamp_ = packet_.begin_ns;
-    vpid_slot_ = packet_.layout->event_context.find("vpid").value_or(Slot{});
-    vtid_slot_ = packet_.layout->event_context.find("vtid").value_or(Slot{});
+    plan_ = nullptr;
+    plans_ = packet_.plans->data();
+    plan_count_ = packet_.plans->size();
+    limit_ns_ = packet_.end_ns != 0 ? packet_.end_ns : UINT64_MAX;
+    const FixedLayout& context = packet_.layout->event_context;
+    context_bytes_ = context.bytes;
+    const auto place = [&](const char* name) -> std::optional<std::uint32_t> {
+        const auto slot = context.find(name);
+        return slot && slot->bytes == 4 ? std::optional(slot->offset) : std::nullopt;
+    };
+    vpid_offset_ = place("vpid");
+    vtid_offset_ = place("vtid");
     vpid_ = default_pid_;
     if (packet_.discarded > discarded_) {
         if (health_.packets == 1) health_.lost += packet_.discarded;
@@ -161,11 +170,6 @@ bool StreamCursor::enter_packet(std::size_t offset) {
     return true;
 }
 
-bool StreamCursor::take_loss(LossInterval& loss) {
-    loss = loss_;
-    return std::exchange(has_loss_, false);
-}
-
 bool StreamCursor::leave_packet() {
     const std::size_t next = offset_ + packet_.bytes;
     file_.drop(offset_, std::min(next, file_.size()));
@@ -179,56 +183,19 @@ bool StreamCursor::spoiled() {
     return false;
 }
 
-bool StreamCursor::advance(const unsigned char* payload_end) {
-    ++health_.events;
-    if (payload_end == nullptr) {
-        --health_.events;
-        spoiled();
-    } else {
-        at_ = payload_end;
-    }
-    return next_event();
-}
-
-/// Finds the next event of ours; skips foreign ones, enters the next packet at this one's end.
-bool StreamCursor::next_event() {
+/// next_event() at a packet's end, behind damage or at a foreign event: enters packets, skips what is not
+/// ours.
+bool StreamCursor::next_event_slow() {
     for (;;) {
-        if (at_ == end_) {
-            if (!leave_packet()) return false;
-            continue;
+        if (at_ != end_ && plan_ != nullptr && plan_->id == EventId::count) {
+            ++health_.foreign;
+            at_ = skip_event(*plan_, at_, end_);
+            if (at_ == nullptr) spoiled();
         }
-        if (!read_header()) continue;
-        if (plan_->id != EventId::count) return true;
-        ++health_.foreign;
-        at_ = skip_event(*plan_, at_, end_);
-        if (at_ == nullptr) spoiled();
+        plan_ = nullptr;
+        if (at_ == end_ && !leave_packet()) return false;
+        if (at_ != end_ && read_header() && plan_->id != EventId::count) return true;
     }
-}
-
-bool StreamCursor::read_header() {
-    const auto left = static_cast<std::size_t>(end_ - at_);
-    const std::size_t context = packet_.layout->event_context.bytes;
-    if (left < 6 + context) return spoiled();
-    std::uint32_t id = load<std::uint16_t>(at_);
-    if (id != kExtended) {
-        const std::uint64_t low = load<std::uint32_t>(at_ + 2);
-        std::uint64_t time = (timestamp_ & ~std::uint64_t{0xffffffff}) | low;
-        if (time < timestamp_) time += std::uint64_t{1} << 32;
-        timestamp_ = time;
-        at_ += 6;
-    } else {
-        if (left < 14 + context) return spoiled();
-        id = load<std::uint32_t>(at_ + 2);
-        timestamp_ = load<std::uint64_t>(at_ + 6);
-        at_ += 14;
-    }
-    if (id >= packet_.plans->size() || !(*packet_.plans)[id].known) return spoiled();
-    if (packet_.end_ns != 0 && timestamp_ > packet_.end_ns) return spoiled();
-    plan_ = &(*packet_.plans)[id];
-    if (vpid_slot_.bytes == 4) vpid_ = load<std::int32_t>(at_ + vpid_slot_.offset);
-    if (vtid_slot_.bytes == 4) vtid_ = load<std::int32_t>(at_ + vtid_slot_.offset);
-    at_ += context;
-    return true;
 }
 
 }  // namespace latchkey

@@ -10,7 +10,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "analyze/event_plan.h"
@@ -80,10 +82,21 @@ class StreamCursor {
     std::int32_t vtid() const { return vtid_; }
 
     /// Moves on from an event whose payload ended there; null: it did not fit, leave the packet.
-    bool advance(const unsigned char* payload_end);
+    bool advance(const unsigned char* payload_end) {
+        if (payload_end == nullptr) [[unlikely]] {
+            spoiled();
+        } else {
+            ++health_.events;
+            at_ = payload_end;
+        }
+        return next_event();
+    }
 
     /// A loss that the packet under the cursor announces, once.
-    bool take_loss(LossInterval& loss);
+    bool take_loss(LossInterval& loss) {
+        loss = loss_;
+        return std::exchange(has_loss_, false);
+    }
 
     bool is_readable() const { return file_.is_readable(); }
     const std::filesystem::path& path() const { return path_; }
@@ -102,8 +115,12 @@ class StreamCursor {
     std::size_t find_packet(std::size_t offset) const;
     bool enter_packet(std::size_t offset);
     bool leave_packet();
-    bool next_event();
-    bool read_header();
+    /// Finds the next event of ours; false: there is none.
+    bool next_event() {
+        return at_ != end_ && read_header() && plan_->id != EventId::count ? true : next_event_slow();
+    }
+    bool next_event_slow();
+    inline bool read_header();
     bool spoiled();
     std::uint64_t value(std::size_t offset, const Slot& slot) const;
 
@@ -114,7 +131,12 @@ class StreamCursor {
 
     std::size_t offset_ = 0;  // of the packet
     Packet packet_;
-    Slot vpid_slot_, vtid_slot_;
+    // Of the packet, for each event:
+    const EventPlan* plans_ = nullptr;
+    std::size_t plan_count_ = 0;
+    std::uint64_t limit_ns_ = UINT64_MAX;  // no event is later
+    std::size_t context_bytes_ = 0;
+    std::optional<std::uint32_t> vpid_offset_, vtid_offset_;
     std::uint64_t discarded_ = 0;  // the highest count seen
     LossInterval loss_;
     bool has_loss_ = false;
@@ -126,6 +148,33 @@ class StreamCursor {
     std::int32_t vpid_ = 0, vtid_ = 0;
     std::int32_t default_pid_ = 0;
 };
+
+/// Reads the event's header and context. False: it makes no sense, the packet is left.
+inline bool StreamCursor::read_header() {
+    constexpr std::uint32_t kExtended = 65535;
+    constexpr std::size_t kSmall = 6, kLarge = 14;
+    constexpr std::uint64_t kWrap = std::uint64_t{1} << 32;
+    const auto left = static_cast<std::size_t>(end_ - at_);
+    if (left < kSmall + context_bytes_) return spoiled();
+    std::uint32_t id = load<std::uint16_t>(at_);
+    if (id != kExtended) [[likely]] {
+        const std::uint64_t time = (timestamp_ & ~(kWrap - 1)) | load<std::uint32_t>(at_ + 2);
+        timestamp_ = time < timestamp_ ? time + kWrap : time;
+        at_ += kSmall;
+    } else {
+        if (left < kLarge + context_bytes_) return spoiled();
+        id = load<std::uint32_t>(at_ + 2);
+        timestamp_ = load<std::uint64_t>(at_ + 6);
+        at_ += kLarge;
+    }
+    if (id >= plan_count_ || !plans_[id].known || timestamp_ > limit_ns_) [[unlikely]]
+        return spoiled();
+    plan_ = &plans_[id];
+    if (vpid_offset_) vpid_ = load<std::int32_t>(at_ + *vpid_offset_);
+    if (vtid_offset_) vtid_ = load<std::int32_t>(at_ + *vtid_offset_);
+    at_ += context_bytes_;
+    return true;
+}
 
 /// Opens a trace folder; `folder.layout.problem` tells if our decoder cannot read it.
 TraceFolder open_folder(const std::filesystem::path& path);

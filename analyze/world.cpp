@@ -81,6 +81,16 @@ void World::find(std::uint32_t folder, std::int32_t vpid, std::int32_t vtid, Sou
     entry.generation = generation_;
 }
 
+/// moment() for a thread that the source does not remember, or at the border of a loss.
+const Moment& World::moment_slow(Source& source, std::uint64_t ts, std::int32_t vpid, std::int32_t vtid) {
+    Source::Entry& entry = source.entries[static_cast<std::uint32_t>(vtid) % Source::kRemembered];
+    find(source.folder, vpid, vtid, entry);
+    entry.moment.ts = ts;
+    entry.moment.process->last_ns = ts;
+    cross_border(*entry.moment.folder, ts);
+    return entry.moment;
+}
+
 void World::on(const Moment& moment, const record::process_started& event) {
     Process& process = *moment.process;
     process.ppid = event.ppid;

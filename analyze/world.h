@@ -116,14 +116,12 @@ class World {
     /// The moment of an event; the pointers stay valid, the reference until the source's next event.
     const Moment& moment(Source& source, std::uint64_t ts, std::int32_t vpid, std::int32_t vtid) {
         Source::Entry& entry = source.entries[static_cast<std::uint32_t>(vtid) % Source::kRemembered];
-        if (entry.vtid != vtid || entry.vpid != vpid || entry.generation != generation_) [[unlikely]]
-            find(source.folder, vpid, vtid, entry);
-        Moment& moment = entry.moment;
-        moment.ts = ts;
-        moment.process->last_ns = ts;
-        if (ts >= moment.folder->next_border_ns) [[unlikely]]
-            cross_border(*moment.folder, ts);
-        return moment;
+        if (entry.vtid != vtid || entry.vpid != vpid || entry.generation != generation_ ||
+            ts >= entry.moment.folder->next_border_ns) [[unlikely]]
+            return moment_slow(source, ts, vpid, vtid);
+        entry.moment.ts = ts;
+        entry.moment.process->last_ns = ts;
+        return entry.moment;
     }
 
     void on(const Moment& moment, const record::process_started& event);
@@ -153,6 +151,7 @@ class World {
     std::uint64_t overflowed() const { return overflowed_; }
 
   private:
+    const Moment& moment_slow(Source& source, std::uint64_t ts, std::int32_t vpid, std::int32_t vtid);
     void find(std::uint32_t folder, std::int32_t vpid, std::int32_t vtid, Source::Entry& entry);
     static void cross_border(Folder& folder, std::uint64_t ts);
 
