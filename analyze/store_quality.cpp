@@ -35,6 +35,9 @@ class QualityStore {
         row(key, severity, value, text);
     }
 
+    /// What is nothing to worry about while the run is still going.
+    const char* unless_open(const char* severity) const { return results_.run.finished ? severity : "note"; }
+
     void loss() {
         const auto told = static_cast<std::uint64_t>(std::max<std::int64_t>(results_.run.lost_events, 0));
         const LockModel::Totals& totals = results_.analysis.locks.totals();
@@ -52,9 +55,10 @@ class QualityStore {
 
     void streams() {
         for (const Unreadable& stream : results_.unreadable)
-            row("unreadable_streams", "warning", 1, "skipped " + shown(stream.path) + ": " + stream.why);
+            row("unreadable_streams", unless_open("warning"), 1,
+                "skipped " + shown(stream.path) + ": " + stream.why);
         for (const std::filesystem::path& path : results_.truncated)
-            row("truncated_streams", results_.run.finished ? "warning" : "note", 1,
+            row("truncated_streams", unless_open("warning"), 1,
                 shown(path) + " ends inside a packet; what was there is used");
         for (const std::filesystem::path& path : results_.damaged)
             row("damaged_streams", "warning", 1,
@@ -101,7 +105,7 @@ class QualityStore {
         count("bypass_io_uring", "warning", book.bypass_io_uring,
               "% io_uring calls were made directly: their I/O is not seen");
         if (results_.run.level != "counters")
-            count("processes_without_trace", "warning", book.processes_without_trace,
+            count("processes_without_trace", unless_open("warning"), book.processes_without_trace,
                   "% processes left counters but no events");
         if (!results_.run.finished)
             row("open_run", "note", 1, "the run was still going, or its launcher died");
