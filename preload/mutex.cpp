@@ -186,7 +186,7 @@ INTERPOSE(int, pthread_mutex_lock, (pthread_mutex_t * m)) {
 
 INTERPOSE(int, pthread_mutex_unlock, (pthread_mutex_t * m)) {
     ThreadRecord* record = self.fast;
-    if (record != nullptr && is_plain(m) && record->held.is_unawaited_top(m) && give_back_plain(m, self.tid))
+    if (record != nullptr && is_plain(m) && record->held.is_top(m) && give_back_plain(m, self.tid))
         [[likely]] {
         record->calls[kCall_pthread_mutex_unlock]++;
         record->held.pop();

@@ -6,11 +6,10 @@
 //
 // Invariants
 //   INV-HELD-1  only the owner changes count, lock, site and acquired_ns.
-//   INV-HELD-2  another thread writes waiter_since_ns only, and only from 0. Entries at and above count have
-//   no
-//               note: removal clears it, and an entry with a note is removed, never popped. A note that
-//               arrives in the instant of a pop may stay and fall to the next lock at that depth: a report
-//               detail, never a safety matter.
+//   INV-HELD-2  another thread writes waiter_since_ns only, and only from 0; push clears it. A note that
+//   arrives
+//               while the entry is being used again is lost or falls to the next lock: a report detail, never
+//               a safety matter.
 //   INV-HELD-3  when more locks are held than there are entries the oldest half is forgotten (and counted),
 //   so
 //               locks that are released by other threads cannot fill the table for good.
@@ -30,20 +29,20 @@ struct HeldLock {
 
 struct HeldLocks {
     static constexpr uint32_t kCapacity = 32;
-    // In `site`: acquired_ns holds. No user address has this bit; so the fast path need not clear
-    // acquired_ns.
-    static constexpr uint64_t kTimed = 1ull << 63;
+    static constexpr uint64_t kTimed = 1ull
+                                       << 63;  // no user address has this bit; saves a store on the fast path
 
     std::atomic<uint32_t> count;
     std::atomic<uint32_t> forgotten;
     HeldLock entries[kCapacity];
 
-    // Owner only. Acquired without waiting: three stores, no clock (INV-HELD-2 makes a fourth needless).
+    // Owner only. Acquired without waiting: four stores, no clock.
     void push(const void* lock, uint64_t site) {
         uint32_t n = count.load(std::memory_order_relaxed);
         if (n == kCapacity) [[unlikely]]
             n = forget_oldest();
         HeldLock& entry = entries[n];
+        entry.waiter_since_ns.store(0, std::memory_order_relaxed);
         entry.site.store(site, std::memory_order_relaxed);
         entry.lock.store(reinterpret_cast<uint64_t>(lock), std::memory_order_relaxed);
         count.store(n + 1, std::memory_order_relaxed);
@@ -56,16 +55,14 @@ struct HeldLocks {
                                                                              std::memory_order_relaxed);
     }
 
-    // Owner only: is `lock` the one acquired last, and did no waiter leave a note? Then it may be popped.
-    bool is_unawaited_top(const void* lock) const {
+    // Owner only: is `lock` the one acquired last?
+    bool is_top(const void* lock) const {
         const uint32_t n = count.load(std::memory_order_relaxed);
-        if (n == 0) return false;
-        const HeldLock& top = entries[n - 1];
-        return top.lock.load(std::memory_order_relaxed) == reinterpret_cast<uint64_t>(lock) &&
-               top.waiter_since_ns.load(std::memory_order_relaxed) == 0;
+        return n != 0 &&
+               entries[n - 1].lock.load(std::memory_order_relaxed) == reinterpret_cast<uint64_t>(lock);
     }
 
-    // Owner only; is_unawaited_top must hold.
+    // Owner only; is_top must hold.
     void pop() { count.store(count.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed); }
 
     // What an entry said when it was removed.
@@ -101,10 +98,7 @@ struct HeldLocks {
             HeldLock& entry = entries[i];
             if (entry.lock.load(std::memory_order_relaxed) != reinterpret_cast<uint64_t>(lock)) continue;
             uint64_t none = 0;
-            if (entry.waiter_since_ns.compare_exchange_strong(none, waiter_since_ns,
-                                                              std::memory_order_relaxed) &&
-                count.load(std::memory_order_relaxed) <= i)
-                entry.waiter_since_ns.store(0, std::memory_order_relaxed);  // popped meanwhile
+            entry.waiter_since_ns.compare_exchange_strong(none, waiter_since_ns, std::memory_order_relaxed);
             return entry.site.load(std::memory_order_relaxed) & ~kTimed;
         }
         return 0;
@@ -120,16 +114,12 @@ struct HeldLocks {
   private:
     void close_gap(uint32_t i, uint32_t n) {
         for (; i + 1 < n; i++) copy(entries[i], entries[i + 1]);
-        entries[n - 1].waiter_since_ns.store(0, std::memory_order_relaxed);
         count.store(n - 1, std::memory_order_relaxed);
     }
 
     uint32_t forget_oldest() {
         constexpr uint32_t kHalf = kCapacity / 2;
-        for (uint32_t i = 0; i < kHalf; i++) {
-            copy(entries[i], entries[i + kHalf]);
-            entries[i + kHalf].waiter_since_ns.store(0, std::memory_order_relaxed);
-        }
+        for (uint32_t i = 0; i < kHalf; i++) copy(entries[i], entries[i + kHalf]);
         forgotten.store(forgotten.load(std::memory_order_relaxed) + kHalf, std::memory_order_relaxed);
         return kHalf;
     }
