@@ -29,7 +29,8 @@ struct HeldLock {
 
 struct HeldLocks {
     static constexpr uint32_t kCapacity = 32;
-    // In `site`: acquired_ns holds. No user address has this bit; so the fast path need not clear acquired_ns.
+    // In `site`: acquired_ns holds. No user address has this bit; so the fast path need not clear
+    // acquired_ns.
     static constexpr uint64_t kTimed = 1ull << 63;
 
     std::atomic<uint32_t> count;
