@@ -152,6 +152,7 @@ void wait_for_emissions() {
     if (!open_counters_file(config.directory)) return;
     fill_process_record();
     choose_mutex_path();
+    pthread_atfork(hold_walks, release_walks, release_walks_in_child);
     pthread_atfork(nullptr, nullptr, on_fork_child);
     const Inside inside;
     refresh_modules(nullptr);

@@ -19,6 +19,34 @@ constexpr int kOwnFrames = 8;  // at most, between the capture and the wrapper's
 using Backtrace = int (*)(void**, int);
 constinit Backtrace unwind_backtrace = nullptr;
 
+// libunwind's locks know nothing of fork: a child made while another thread walks would wait for one of them
+// for ever. So a fork waits until no walk is under way, and none begins meanwhile.
+constinit std::atomic<int> walks{0};  // under way; a child's copy says how it was at the moment of the fork
+constinit std::atomic<int> forks{0};  // about to happen
+constexpr uint64_t kForkPatienceNs = 100 * 1000 * 1000;
+
+class Walk {
+  public:
+    Walk() {
+        if (forks.load(std::memory_order_relaxed) != 0) return;
+        walks.fetch_add(1, std::memory_order_seq_cst);
+        is_allowed_ = forks.load(std::memory_order_seq_cst) == 0;  // [A] pairs with hold_walks
+        if (!is_allowed_) walks.fetch_sub(1, std::memory_order_release);
+    }
+    ~Walk() {
+        if (is_allowed_) walks.fetch_sub(1, std::memory_order_release);
+    }
+    Walk(const Walk&) = delete;
+    Walk& operator=(const Walk&) = delete;
+
+    // The frames of the calling thread, innermost first; 0 when a fork is on its way.
+    int run(void** frames, int most) const { return is_allowed_ ? unwind_backtrace(frames, most) : 0; }
+    bool is_allowed() const { return is_allowed_; }
+
+  private:
+    bool is_allowed_ = false;
+};
+
 // Hash of the frames -> 1. The index, plus one, is the stack's id.
 constinit AddressMap<65536> seen;
 
@@ -51,9 +79,10 @@ void load_unwinder() {
 
 void prepare_stacks(ThreadRecord& record) {
     if (unwind_backtrace == nullptr || record.stack_readiness != kStackUntouched) return;
+    const Walk walk;
     void* frames[4];
-    unwind_backtrace(frames, 4);
-    record.stack_readiness = kStackReady;
+    walk.run(frames, 4);
+    if (walk.is_allowed()) record.stack_readiness = kStackReady;
 }
 
 uint32_t capture_stack(ThreadRecord& record, Site site) {
@@ -64,7 +93,7 @@ uint32_t capture_stack(ThreadRecord& record, Site site) {
         refresh_modules(&record);
     }
     void* frames[kMaxFrames + kOwnFrames];
-    int count = unwind_backtrace(frames, static_cast<int>(config.stack_depth) + kOwnFrames);
+    int count = Walk().run(frames, static_cast<int>(config.stack_depth) + kOwnFrames);
     const int first = first_of_program(frames, count, site);
     count -= first;
     if (count > static_cast<int>(config.stack_depth)) count = static_cast<int>(config.stack_depth);
@@ -85,6 +114,22 @@ uint32_t capture_stack(ThreadRecord& record, Site site) {
 
 void forget_stacks() {
     seen.clear();
+}
+
+void hold_walks() {
+    forks.fetch_add(1, std::memory_order_seq_cst);  // [A]
+    const uint64_t patience_ends_ns = now_ns() + kForkPatienceNs;
+    while (walks.load(std::memory_order_seq_cst) != 0 && now_ns() < patience_ends_ns) real::sched_yield();
+}
+
+void release_walks() {
+    forks.fetch_sub(1, std::memory_order_release);
+}
+
+void release_walks_in_child() {
+    if (walks.load(std::memory_order_relaxed) != 0) unwind_backtrace = nullptr;
+    walks.store(0, std::memory_order_relaxed);
+    forks.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace latchkey

@@ -27,4 +27,10 @@ uint32_t capture_stack(ThreadRecord& record, Site site);
 // After fork: the child's trace has no stacks yet.
 void forget_stacks();
 
+// Around fork: libunwind must not be at work in another thread. A child made while it was (a walk that does
+// not end, a fork in a signal handler amid a walk) takes no stacks.
+void hold_walks();
+void release_walks();
+void release_walks_in_child();
+
 }  // namespace latchkey
