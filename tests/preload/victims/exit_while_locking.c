@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// main returns while other threads lock, wait and wake: the process ends with status 0, although libraries are
-// torn down under those threads.
+// main returns while other threads lock, wait and wake: the process ends with status 0, although libraries
+// are torn down under those threads.
 #include "victim.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
