@@ -46,6 +46,20 @@ std::vector<EventField> table_fields(EventId id) {
     return std::move(table.fields);
 }
 
+struct NamedBytes {
+    const char* name;
+    std::uint32_t bytes;
+};
+
+FixedLayout fixed_layout(std::initializer_list<NamedBytes> fields) {
+    FixedLayout layout;
+    for (const NamedBytes& field : fields) {
+        if (*field.name != '\0') layout.slots[field.name] = {layout.bytes, field.bytes, false};
+        layout.bytes += field.bytes;
+    }
+    return layout;
+}
+
 bool same_shape(const EventField& a, const EventField& b) {
     return a.name == b.name && a.form == b.form && a.bytes == b.bytes && a.length_bytes == b.length_bytes;
 }
@@ -91,6 +105,27 @@ const unsigned char* take_field(const EventField& field, const unsigned char* at
 }
 
 }  // namespace
+
+TraceLayout assumed_layout() {
+    TraceLayout layout;
+    layout.is_assumed = true;
+    layout.packet_header =
+        fixed_layout({{"magic", 4}, {"", 16}, {"stream_id", 4}, {"stream_instance_id", 8}});
+    StreamLayout stream;
+    stream.packet_context = fixed_layout({{"timestamp_begin", 8},
+                                          {"timestamp_end", 8},
+                                          {"content_size", 8},
+                                          {"packet_size", 8},
+                                          {"packet_seq_num", 8},
+                                          {"events_discarded", 8},
+                                          {"cpu_id", 4}});
+    stream.event_context = fixed_layout({{"vpid", 4}, {"vtid", 4}});
+    for (std::uint32_t id = 0; id < kEventCount; ++id)
+        stream.events[id] = {std::string(kProvider) + std::string(kEventNames[id]),
+                             table_fields(static_cast<EventId>(id))};
+    layout.streams[0] = std::move(stream);
+    return layout;
+}
 
 EventPlan plan_for(const EventLayout& layout) {
     EventPlan plan;

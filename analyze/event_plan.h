@@ -113,6 +113,10 @@ struct EventPlan {
     std::vector<Step> steps;
 };
 
+/// The layout of a trace whose metadata is not there (LTTng writes it when tracing stops, or its daemon was
+/// killed before): that of LTTng-UST 2.13 with this version's provider alone, all of its events enabled.
+TraceLayout assumed_layout();
+
 /// The plan for an event class as the metadata describes it.
 EventPlan plan_for(const EventLayout& layout);
 

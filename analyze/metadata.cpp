@@ -188,9 +188,7 @@ std::string metadata_text(std::string_view file) {
 }
 
 TraceLayout layout_of(std::string_view text) {
-    TraceLayout layout = Interpreter().run(tsdl::read(text));
-    if (text.empty()) layout.problem = "its metadata is not written yet";  // LTTng writes it when tracing stops
-    return layout;
+    return Interpreter().run(tsdl::read(text));
 }
 
 }  // namespace latchkey

@@ -61,7 +61,8 @@ struct TraceLayout {
     std::map<std::string, std::string> environment;
     FixedLayout packet_header;
     std::map<std::uint32_t, StreamLayout> streams;
-    std::string problem;  // empty: all of it was understood
+    std::string problem;      // empty: all of it was understood
+    bool is_assumed = false;  // made by assumed_layout()
 };
 
 /// The text inside a metadata file, packetised or plain; as much as is there.

@@ -31,7 +31,7 @@ int fail(int status, const std::string& message) {
 struct ReadReport {
     std::vector<Unreadable> unreadable;
     std::vector<fs::path> truncated, damaged;
-    std::uint64_t lost = 0, foreign = 0;
+    std::uint64_t lost = 0, foreign = 0, assumed = 0;
 };
 
 void note_health(const StreamCursor& stream, ReadReport& report) {
@@ -76,6 +76,7 @@ ReadReport read_trace(const fs::path& directory, ReaderChoice choice, World& wor
             foreign.back().source.folder = number;
             problems.push_back(problem);
         } else {
+            report.assumed += folder.layout.is_assumed;
             merger.add(folder, number, set.streams[i], report.unreadable);
         }
     }
@@ -131,6 +132,7 @@ int analyze(const Options& options) {
     results.damaged = std::move(report.damaged);
     results.lost_events = report.lost;
     results.foreign_events = report.foreign;
+    results.assumed_layouts = report.assumed;
     store_all(results);
     if (!file.commit(why)) return fail(kUnusable, "cannot write " + file.path().string() + ": " + why);
     return kOk;

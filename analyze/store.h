@@ -31,7 +31,7 @@ struct Results {
 
     std::vector<Unreadable> unreadable{};
     std::vector<std::filesystem::path> truncated{}, damaged{};
-    std::uint64_t lost_events = 0, foreign_events = 0;
+    std::uint64_t lost_events = 0, foreign_events = 0, assumed_layouts = 0;
     std::uint64_t folded_rows = 0;
 
     /// Row of locks by index of LockModel::stats(); row of signals by index of SignalModel::signals().

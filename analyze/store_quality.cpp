@@ -63,6 +63,8 @@ class QualityStore {
         for (const std::filesystem::path& path : results_.damaged)
             row("damaged_streams", "warning", 1,
                 shown(path) + " has packets that make no sense; they were left out in part");
+        count("assumed_layouts", "note", results_.assumed_layouts,
+              "% traces have no metadata (LTTng writes it at the end): this version's layout was assumed");
         count("foreign_events", "note", results_.foreign_events,
               "% events of other providers or versions were passed over");
     }

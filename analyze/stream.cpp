@@ -67,7 +67,8 @@ TraceFolder open_folder(const std::filesystem::path& path) {
     TraceFolder folder;
     folder.path = path;
     const MappedFile file(path / "metadata");
-    folder.layout = layout_of(metadata_text({reinterpret_cast<const char*>(file.data()), file.size()}));
+    const std::string text = metadata_text({reinterpret_cast<const char*>(file.data()), file.size()});
+    folder.layout = text.empty() ? assumed_layout() : layout_of(text);
     for (const auto& [stream, layout] : folder.layout.streams) {
         std::vector<EventPlan>& plans = folder.plans[stream];
         for (const auto& [id, event] : layout.events) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// bt_sink TRACE_FOLDER: reads a trace through libbabeltrace2, muxed by time, each event's contexts and payload
-// numbers field by field, and prints how many events there were and a checksum. The reference of the
+// bt_sink TRACE_FOLDER: reads a trace through libbabeltrace2, muxed by time, each event's contexts and
+// payload numbers field by field, and prints how many events there were and a checksum. The reference of the
 // benchmark `analyze`: the least that any libbabeltrace2 analysis must do.
 #include <babeltrace2/babeltrace.h>
 

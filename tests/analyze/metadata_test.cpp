@@ -63,6 +63,23 @@ TEST(Metadata, EveryEventOfTheTableIsPacked) {
     }
 }
 
+/// What is assumed without metadata is what LTTng writes for our provider.
+TEST(Metadata, AssumedLayoutIsTheWrittenOne) {
+    const TraceLayout written = layout_of(ours()), assumed = assumed_layout();
+    const StreamLayout &a = written.streams.at(0), &b = assumed.streams.at(0);
+    EXPECT_EQ(assumed.packet_header.bytes, written.packet_header.bytes);
+    EXPECT_EQ(b.packet_context.bytes, a.packet_context.bytes);
+    for (const auto& [name, slot] : a.packet_context.slots)
+        EXPECT_EQ(b.packet_context.find(name)->offset, slot.offset);
+    for (const auto& [name, slot] : a.event_context.slots)
+        EXPECT_EQ(b.event_context.find(name)->offset, slot.offset);
+    ASSERT_EQ(b.events.size(), a.events.size());
+    for (const auto& [id, event] : b.events) {
+        EXPECT_EQ(event.name, a.events.at(id).name);
+        EXPECT_TRUE(plan_for(event).packed);
+    }
+}
+
 TEST(Metadata, PacketisedAndPlainAreTheSame) {
     const std::string text = "trace { major = 1; };";
     std::string packets;

@@ -178,6 +178,18 @@ TEST_F(StreamTest, EmptyAndMissingFilesAreNoEvents) {
     EXPECT_TRUE(unreadable_.empty());
 }
 
+/// LTTng writes a process's metadata when tracing stops; the streams of a run that goes on have data before.
+TEST_F(StreamTest, EmptyMetadataIsAssumedToBeThisVersions) {
+    write(2);
+    std::filesystem::resize_file(folder() / "metadata", 0);
+    read();
+    EXPECT_TRUE(set_.folders[0].layout.is_assumed);
+    ASSERT_EQ(collector_.events.size(), 200u);
+    EXPECT_EQ(collector_.events[123].lock, 123u);
+    EXPECT_EQ(collector_.events[123].vtid, 2);
+    EXPECT_EQ(health().bad_packets, 0u);
+}
+
 TEST_F(StreamTest, FolderWithoutUsableMetadataSaysWhy) {
     write(1);
     std::ofstream(folder() / "metadata") << "trace { byte_order = be; };";

@@ -5,9 +5,11 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import unittest
+from contextlib import closing
 from pathlib import Path
 
 BUILD = Path(os.environ["LATCHKEY_BUILD"])
@@ -34,6 +36,10 @@ class Command(unittest.TestCase):
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         self.assertTrue(done.stderr.startswith("latchkey-analyze: "))
         return done.stderr
+
+    def result(self, sql: str) -> str:
+        with closing(sqlite3.connect(self.run_dir / "result.db")) as db:
+            return " ".join(str(row[0]) for row in db.execute(sql))
 
     def test_help_and_version(self) -> None:
         for option in ("--help", "-h"):
@@ -79,18 +85,14 @@ class Command(unittest.TestCase):
         (broken / "metadata").write_bytes(b"nonsense")
         done = self.analyze(self.run_dir)
         self.assertEqual((done.returncode, done.stderr), (OK, ""))
-        found = subprocess.run(["sqlite3", self.run_dir / "result.db", "SELECT text FROM quality WHERE key='unreadable_streams'"],
-                               capture_output=True, text=True, check=True).stdout
-        self.assertIn("broken-1", found)
+        self.assertIn("broken-1", self.result("SELECT text FROM quality WHERE key = 'unreadable_streams'"))
 
     def test_run_that_is_still_going(self) -> None:
         run = json.loads((self.run_dir / "run.json").read_text())
         run.update(finished=None, duration_ns=None, exit_status=None)
         (self.run_dir / "run.json").write_text(json.dumps(run))
         self.assertEqual(self.analyze(self.run_dir).returncode, OK)
-        found = subprocess.run(["sqlite3", self.run_dir / "result.db", "SELECT value FROM meta WHERE key='finished'"],
-                               capture_output=True, text=True, check=True).stdout
-        self.assertEqual(found, "0\n")
+        self.assertEqual(self.result("SELECT value FROM meta WHERE key = 'finished'"), "0")
 
     def test_dump(self) -> None:
         done = self.analyze(self.run_dir, "--dump")

@@ -46,6 +46,9 @@ class Lttng(unittest.TestCase):
             self.assertGreater(len(emitted), 15 * COUNT)
             for reader in ("own", "babeltrace2"):
                 self.assertEqual(self.dumped(run, reader), emitted, reader)
+            for metadata in (run / "trace").rglob("metadata"):
+                metadata.write_bytes(b"")
+            self.assertEqual(self.dumped(run, "own"), emitted, "the layout assumed while a run goes on")
 
     def record(self, run: Path, home: Path) -> list[str]:
         """Runs emit_all under LTTng; what it says it emitted."""
