@@ -9,7 +9,7 @@
 #include "analyze/bt_reader.h"
 #include "analyze/counters.h"
 #include "analyze/dump.h"
-#include "analyze/live_modules.h"
+#include "analyze/live.h"
 #include "analyze/open_waits.h"
 #include "analyze/reader.h"
 #include "analyze/result_db.h"
@@ -118,7 +118,7 @@ int analyze(const Options& options) {
         return fail(kUnusable, "nothing to analyse in " + options.run.string() +
                                    ": no readable counters file and no event; did the program start?");
     close_lives(analysis.world, book, *run);
-    if (!run->finished) add_live_modules(analysis.world);
+    if (!run->finished) add_live_facts(analysis.world);
     add_open_waits(analysis, book);
     analysis.finish();
 

@@ -4,12 +4,15 @@
 #include "analyze/world.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
 #include "analyze/counters.h"
 #include "analyze/counters_file.h"
+#include "analyze/live.h"
 #include "analyze/open_waits.h"
+#include "analyze/places.h"
 #include "tests/analyze/feed.h"
 #include "tests/analyze/run_writer.h"
 
@@ -88,6 +91,28 @@ TEST(World, ThreadsAreBounded) {
         feed.emit(static_cast<std::uint64_t>(tid), tid, testing::acquired(1, 1));
     EXPECT_EQ(feed.analysis.world.threads().size(), World::kMaxThreads);
     EXPECT_EQ(feed.analysis.world.overflowed(), 10u);
+}
+
+/// The test's own process stands for one that is being recorded.
+TEST(Live, ModulesAndCpuTimeComeFromProc) {
+    static int variable = 1;
+    Feed feed;
+    const auto pid = static_cast<std::int32_t>(getpid());
+    record::process_started event;
+    const std::string exe = std::filesystem::read_symlink("/proc/self/exe").string();
+    event.exe = exe;
+    feed.emit_in(pid, 1, pid, event);
+    event.exe = "/bin/another";
+    feed.emit_in(pid + 1, 2, pid + 1, event);
+    World& world = feed.analysis.world;
+    add_live_facts(world);
+    Places places(world);
+    const auto found = places.variable(0, reinterpret_cast<std::uint64_t>(&variable));
+    ASSERT_TRUE(found);
+    EXPECT_TRUE(found->name.find("variable") != std::string::npos) << found->name;
+    EXPECT_FALSE(places.variable(0, 16));
+    EXPECT_GT(world.threads()[0].cpu_ns, 0u);
+    EXPECT_TRUE(world.processes()[1].modules.empty()) << "not the program that was recorded";
 }
 
 class CountersTest : public ::testing::Test {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "analyze/live_modules.h"
+#include "analyze/live.h"
 
 #include <elf.h>
 
@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string>
+#include <vector>
 
 namespace latchkey {
 
@@ -24,9 +26,13 @@ std::uint64_t bias_of(const std::string& path, std::uint64_t begin) {
     return header.e_type == ET_EXEC ? 0 : begin;
 }
 
+fs::path proc(std::uint32_t pid) {
+    return fs::path("/proc") / std::to_string(pid);
+}
+
 bool is_same_program(const Process& process) {
     std::error_code error;
-    const fs::path exe = fs::read_symlink("/proc/" + std::to_string(process.pid) + "/exe", error);
+    const fs::path exe = fs::read_symlink(proc(process.pid) / "exe", error);
     return !error && exe == process.exe;
 }
 
@@ -51,11 +57,19 @@ void add_mapping(const std::string& line, Process& process) {
 
 }  // namespace
 
-void add_live_modules(World& world) {
+void add_live_facts(World& world) {
+    std::vector<bool> is_live;
     for (Process& process : world.processes()) {
-        if (!process.modules.empty() || process.exited || !is_same_program(process)) continue;
-        std::ifstream maps("/proc/" + std::to_string(process.pid) + "/maps");
+        is_live.push_back(!process.exited && is_same_program(process));
+        if (!is_live.back() || !process.modules.empty()) continue;
+        std::ifstream maps(proc(process.pid) / "maps");
         for (std::string line; std::getline(maps, line);) add_mapping(line, process);
+    }
+    for (Thread& thread : world.threads()) {
+        if (!is_live[thread.process] || thread.cpu_ns != 0) continue;
+        const std::uint32_t pid = world.processes()[thread.process].pid;
+        std::ifstream schedule(proc(pid) / "task" / std::to_string(thread.tid) / "schedstat");
+        schedule >> thread.cpu_ns;  // its first number; a thread that is gone keeps 0
     }
 }
 
