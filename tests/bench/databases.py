@@ -116,11 +116,11 @@ def recorder(account: Account) -> Iterator[Recorder]:
 # ---- engines inside their program ----
 
 def rocksdb(quick: bool):
-    return driver("rocksdb", 12_000 if quick else 25_000)
+    return driver("rocksdb", 10_000 if quick else 25_000)
 
 
 def sqlite(quick: bool):
-    return driver("sqlite", 2_000 if quick else 5_000)
+    return driver("sqlite", 1_500 if quick else 5_000)
 
 
 @contextmanager
@@ -185,7 +185,7 @@ def servers(cls: type[Server], fill: Callable[[Server], None]) -> Iterator[dict[
 @contextmanager
 def mariadb(quick: bool) -> Iterator[Sample]:
     """sysbench with a fixed number of transactions per sample."""
-    events = 250 if quick else 500
+    events = 200 if quick else 500
 
     def fill(server: MariaDb) -> None:
         server.sql("CREATE DATABASE sbtest")
@@ -206,45 +206,48 @@ def mariadb(quick: bool) -> Iterator[Sample]:
 def postgres(quick: bool) -> Iterator[Sample]:
     """TPC-B by a pgbench per server that is stopped and continued, so that no backend ends within a sample:
     of an ended one only ticks of 10 ms would be known."""
-    seconds = 0.25 if quick else 0.5
+    seconds = 0.2 if quick else 0.5
 
     def fill(server: PostgreSql) -> None:
         server.pgbench("-i", "-s", "1", "-q")
 
     with servers(PostgreSql, fill) as running, ExitStack() as stack:
         loads = {variant: stack.enter_context(endless_pgbench(server)) for variant, server in running.items()}
+        for variant, load in loads.items():
+            load.wait_until(lambda server=running[variant]: transactions_of(server) > 0)
+            load.send(signal.SIGSTOP)
 
         def cpu(variant: str) -> float:
             pid = running[variant].main_pid()
             return sum(process_cpu_s(each) for each in (pid, *children(pid)))
 
-        def transactions(variant: str) -> int:
-            return int(running[variant].sql("SELECT count(*) FROM pgbench_history"))
-
         def sample(variant: str) -> float:
-            done, before = transactions(variant), cpu(variant)
+            done, before = transactions_of(running[variant]), cpu(variant)
             loads[variant].send(signal.SIGCONT)
             time.sleep(seconds)
             loads[variant].send(signal.SIGSTOP)
             time.sleep(SETTLE_S)
             after = cpu(variant)
-            return (after - before) / (transactions(variant) - done)
+            return (after - before) / (transactions_of(running[variant]) - done)
 
         yield sample
 
 
 @contextmanager
 def endless_pgbench(server: PostgreSql) -> Iterator[programs.Program]:
-    """pgbench, connected and stopped."""
+    """pgbench that ends when the context does."""
     argv = server.pgbench_argv("-n", "-c", "8", "-j", "2", "-T", "3600", "-M", "prepared")
     log = server.dir / "pgbench.log"
     with programs.Program(argv, server.account, server.env, log, server.dir) as program:
-        program.wait_until(lambda: int(server.sql("SELECT count(*) FROM pgbench_history")) > 50)
-        program.send(signal.SIGSTOP)
         try:
             yield program
         finally:
-            program.send(signal.SIGKILL)
+            program.send(signal.SIGKILL)    # it is stopped: nothing else would end it at once
+
+
+def transactions_of(server: PostgreSql) -> int:
+    """How many pgbench has committed."""
+    return int(server.sql("SELECT count(*) FROM pgbench_history"))
 
 
 SUBJECTS = {"rocksdb": rocksdb, "sqlite": sqlite, "postgres": postgres, "mariadb": mariadb}

@@ -83,7 +83,7 @@ class PostgreSql(Server):
 
     def create(self) -> None:
         self.client([self._bin("initdb"), "-D", self._data, "-A", "trust", "-U", "test", "--no-sync",
-                     "--locale=C"])
+                     "--locale=C", "--wal-segsize=1"])
         with (self._data / "postgresql.conf").open("a") as settings:
             settings.write("listen_addresses = ''\nshared_buffers = 32MB\n"
                            "max_wal_size = 256MB\nautovacuum = off\n")
