@@ -220,13 +220,6 @@ void discard_record(ThreadRecord& record) {
     thread_is_gone();
 }
 
-// The kernel thread id of a living pthread_t: its CPU clock's id holds it (the kernel's
-// MAKE_THREAD_CPUCLOCK). 0 if the thread has ended.
-uint32_t tid_of(pthread_t thread) {
-    clockid_t clock;
-    return pthread_getcpuclockid(thread, &clock) == 0 ? static_cast<uint32_t>(~(clock >> 3)) : 0;
-}
-
 void note_name(ThreadRecord& caller, uint32_t tid, const char* name) {
     const Inside inside;
     ThreadRecord* named = tid == caller.tid ? &caller : find_thread(tid);
@@ -235,19 +228,12 @@ void note_name(ThreadRecord& caller, uint32_t tid, const char* name) {
     EMIT(&caller, thread_named, .tid = tid, .name = named->name);
 }
 
-template <class F>
-int join(Call call, pthread_t thread, Site site, F real_call) {
-    ThreadRecord* record = observed(site);
-    if (record == nullptr) return real_call();
-    record->calls[call]++;
-    const uint32_t joined = tid_of(thread);
-    SignalWait wait(*record, {kObject_thread, call, nullptr, nullptr, site, 0});
-    const int result = real_call();
-    wait.end(result, result == 0 ? joined : 0);
-    return result;
-}
-
 }  // namespace
+
+uint32_t tid_of(pthread_t thread) {
+    clockid_t clock;
+    return pthread_getcpuclockid(thread, &clock) == 0 ? static_cast<uint32_t>(~(clock >> 3)) : 0;
+}
 
 ThreadRecord* find_thread(uint32_t tid) {
     const uint32_t i = record_by_tid[tid % kTidSlots].load(std::memory_order_acquire);
@@ -334,31 +320,6 @@ INTERPOSE(void, pthread_exit, (void* result)) {
     __builtin_unreachable();
 }
 
-INTERPOSE(int, pthread_join, (pthread_t thread, void** result)) {
-    return join(kCall_pthread_join, thread, CALLER, [&] { return real::pthread_join(thread, result); });
-}
-
-INTERPOSE(int, pthread_timedjoin_np, (pthread_t thread, void** result, const timespec* deadline)) {
-    return join(kCall_pthread_timedjoin_np, thread, CALLER,
-                [&] { return real::pthread_timedjoin_np(thread, result, deadline); });
-}
-
-INTERPOSE(int, pthread_clockjoin_np,
-          (pthread_t thread, void** result, clockid_t clock, const timespec* deadline)) {
-    return join(kCall_pthread_clockjoin_np, thread, CALLER,
-                [&] { return real::pthread_clockjoin_np(thread, result, clock, deadline); });
-}
-
-INTERPOSE(int, pthread_tryjoin_np, (pthread_t thread, void** result)) {
-    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_pthread_tryjoin_np]++;
-    return real::pthread_tryjoin_np(thread, result);
-}
-
-INTERPOSE(int, pthread_detach, (pthread_t thread)) {
-    if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_pthread_detach]++;
-    return real::pthread_detach(thread);
-}
-
 INTERPOSE(int, pthread_setname_np, (pthread_t thread, const char* name)) {
     const int result = real::pthread_setname_np(thread, name);
     ThreadRecord* record = observed(CALLER);
@@ -396,8 +357,4 @@ INTERPOSE(void, thrd_exit, (int result)) {
     if (ThreadRecord* record = observed(CALLER); record != nullptr) record->calls[kCall_thrd_exit]++;
     real::thrd_exit(result);
     __builtin_unreachable();
-}
-
-INTERPOSE(int, thrd_join, (thrd_t thread, int* result)) {
-    return join(kCall_thrd_join, thread, CALLER, [&] { return real::thrd_join(thread, result); });
 }

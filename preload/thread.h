@@ -5,9 +5,15 @@
 // specific data destructor, and no pthread key is needed.
 #pragma once
 
+#include <pthread.h>
+
 #include "preload/interpose.h"
 
 namespace latchkey {
+
+// The kernel thread id of a living pthread_t: its CPU clock's id holds it (the kernel's
+// MAKE_THREAD_CPUCLOCK). 0 if the thread has ended.
+uint32_t tid_of(pthread_t thread);
 
 // The living thread `tid`'s record, or null.
 ThreadRecord* find_thread(uint32_t tid);
