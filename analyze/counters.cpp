@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "analyze/counters.h"
 
-#include <signal.h>
-#include <time.h>
-
 #include <algorithm>
 
 #include "analyze/counters_file.h"
@@ -17,6 +14,21 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kSameStartNs = 2'000'000'000;  // a start seen by event and by counters
 constexpr const char* kFileKinds[] = {"file", "socket", "pipe", "event", "other"};
 
+constexpr std::pair<const char*, std::uint64_t FileCounters::*> kFileSums[] = {
+    {"reads", &FileCounters::reads},
+    {"read_bytes", &FileCounters::read_bytes},
+    {"read_ns", &FileCounters::read_ns},
+    {"writes", &FileCounters::writes},
+    {"write_bytes", &FileCounters::write_bytes},
+    {"write_ns", &FileCounters::write_ns},
+    {"syncs", &FileCounters::syncs},
+    {"sync_ns", &FileCounters::sync_ns},
+    {"others", &FileCounters::others},
+    {"other_ns", &FileCounters::other_ns},
+    {"under_lock_calls", &FileCounters::under_lock_calls},
+    {"under_lock_ns", &FileCounters::under_lock_ns},
+};
+
 std::uint64_t distance(std::uint64_t a, std::uint64_t b) {
     return a > b ? a - b : b - a;
 }
@@ -27,12 +39,6 @@ bool is_description(const CountersFile::Field& field) {
     return field.is_text || field.unit == "-" || field.unit == "address" || field.name.starts_with("wait_") ||
            std::find(std::begin(kDescriptions), std::end(kDescriptions), field.name) !=
                std::end(kDescriptions);
-}
-
-std::uint64_t now_ns(clockid_t clock) {
-    timespec now{};
-    clock_gettime(clock, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace
@@ -187,15 +193,8 @@ class CounterReader {
             const std::string path = file.text(section, i, "path");
             FileCounters& sums = book_.files[files_.id_of(path.empty() ? "(other files)" : path)];
             sums.kind = kFileKinds[std::min<std::uint64_t>(number("class"), 4)];
-            sums.reads += number("reads"), sums.read_bytes += number("read_bytes"),
-                sums.read_ns += number("read_ns");
-            sums.writes += number("writes"), sums.write_bytes += number("write_bytes");
-            sums.write_ns += number("write_ns"), sums.syncs += number("syncs"),
-                sums.sync_ns += number("sync_ns");
-            sums.others += number("others"), sums.other_ns += number("other_ns");
+            for (const auto& [field, sum] : kFileSums) sums.*sum += number(field);
             sums.max_ns = std::max(sums.max_ns, number("max_ns"));
-            sums.under_lock_calls += number("under_lock_calls"),
-                sums.under_lock_ns += number("under_lock_ns");
         }
     }
 
@@ -222,35 +221,6 @@ CounterBook join_counters(const fs::path& directory, World& world, FileNames& fi
     std::sort(paths.begin(), paths.end());
     for (const fs::path& path : paths) reader.read(path);
     return book;
-}
-
-void close_lives(World& world, const CounterBook& book, const RunInfo& run) {
-    for (Process& process : world.processes()) {
-        if (process.start_ns == 0) process.start_ns = process.last_ns;
-        if (process.end_ns != 0) continue;
-        process.end_ns = std::max(process.last_ns, process.start_ns);
-        if (run.finished && run.started_ns && run.duration_ns && process.start_realtime_ns != 0) {
-            const auto run_end = static_cast<std::uint64_t>(*run.started_ns + *run.duration_ns);
-            const std::uint64_t lived =
-                run_end > process.start_realtime_ns ? run_end - process.start_realtime_ns : 0;
-            process.end_ns = std::max(process.end_ns, process.start_ns + lived);
-        } else if (!run.finished && kill(static_cast<pid_t>(process.pid), 0) == 0) {
-            process.end_ns = std::max(process.end_ns, now_ns(CLOCK_MONOTONIC));
-        }
-    }
-    for (const ThreadCounters& counters : book.threads) {
-        if (counters.thread == kNone) continue;
-        Process& process = world.processes()[counters.process];
-        const Thread& thread = world.threads()[counters.thread];
-        if (!process.exited)
-            process.end_ns =
-                std::max({process.end_ns, thread.end_ns, thread.start_ns, counters.waiting.since_ns});
-    }
-    for (Thread& thread : world.threads()) {
-        const Process& process = world.processes()[thread.process];
-        if (thread.start_ns == 0) thread.start_ns = process.start_ns;
-        if (thread.end_ns == 0) thread.end_ns = std::max(process.end_ns, thread.start_ns);
-    }
 }
 
 }  // namespace latchkey

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The counters of a run, joined with the processes and threads of its trace. After join_counters() the
-// World knows everyone, whether they left events, counters or both.
+// World knows everyone, whether they left events, counters or both; lives.h tells how long they lived.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,6 @@
 
 #include "analyze/io_model.h"
 #include "analyze/reader.h"
-#include "analyze/run_info.h"
 #include "analyze/world.h"
 
 namespace latchkey {
@@ -64,8 +63,5 @@ struct CounterBook {
 
 /// Reads every counters file of the run and completes the world with what they know.
 CounterBook join_counters(const std::filesystem::path& directory, World& world, FileNames& files);
-
-/// Gives every process and thread an end: recorded, or that of the run, or the last sign of life.
-void close_lives(World& world, const CounterBook& book, const RunInfo& run);
 
 }  // namespace latchkey

@@ -10,6 +10,7 @@
 #include "analyze/counters.h"
 #include "analyze/dump.h"
 #include "analyze/live.h"
+#include "analyze/lives.h"
 #include "analyze/open_waits.h"
 #include "analyze/reader.h"
 #include "analyze/result_db.h"
@@ -117,6 +118,7 @@ int analyze(const Options& options) {
     if (analysis.events == 0 && book.processes == 0)
         return fail(kUnusable, "nothing to analyse in " + options.run.string() +
                                    ": no readable counters file and no event; did the program start?");
+    link_parents(analysis.world);
     close_lives(analysis.world, book, *run);
     if (!run->finished) add_live_facts(analysis.world);
     add_open_waits(analysis, book);

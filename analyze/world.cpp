@@ -99,11 +99,14 @@ void World::on(const Moment& moment, const record::process_started& event) {
     process.level = event.level;
     process.exe = event.exe;
     process.title = event.cmdline;
-    const std::uint32_t* parent = latest_.find(event.ppid);
-    if (parent != nullptr && *parent < process.index) {  // older, so that the ancestry has no cycle
-        process.parent = *parent;
-        if (processes_[*parent].exe == process.exe) process.family = processes_[*parent].family;
-    }
+    if (const std::uint32_t* parent = latest_.find(event.ppid)) set_parent(process, processes_[*parent]);
+}
+
+void World::set_parent(Process& process, const Process& parent) {
+    for (const Process* at = &parent; at != nullptr; at = parent_of(*at))
+        if (at == &process) return;
+    process.parent = parent.index;
+    if (parent.exe == process.exe) process.family = parent.family;
 }
 
 void World::on(const Moment& moment, const record::process_exited& event) {

@@ -147,6 +147,8 @@ class World {
     /// The file's name, or empty.
     std::string_view file_name(const Process& process, std::uint32_t file) const;
     const Process* parent_of(const Process& process) const;
+    /// Makes a process another's child; does nothing if that would close a cycle.
+    void set_parent(Process& process, const Process& parent);
     /// Things that found no place within the bounds above.
     std::uint64_t overflowed() const { return overflowed_; }
 

@@ -11,6 +11,7 @@
 #include "analyze/counters.h"
 #include "analyze/counters_file.h"
 #include "analyze/live.h"
+#include "analyze/lives.h"
 #include "analyze/open_waits.h"
 #include "analyze/places.h"
 #include "tests/analyze/feed.h"
@@ -188,6 +189,28 @@ TEST_F(CountersTest, ShortFileReadsAsZero) {
     const std::uint64_t beyond = file.section("thread").count + 1000;
     EXPECT_EQ(file.number(file.section("thread"), beyond, "tid"), 0u);
     EXPECT_EQ(file.text(file.section("thread"), beyond, "name"), "");
+}
+
+/// exec: the old image leaves its counters without a word, the new one begins under the same pid.
+TEST_F(CountersTest, ImageThatExecsEndsWhereTheNextBegins) {
+    process(9, 1'000'000'000).write(directory_.path() / "9");
+    process(9, 3'000'000'000).write(directory_.path() / "9.1");
+    testing::CountersWriter child = process(5, 4'000'000'000);
+    child.set("process", 0, "ppid", 9);
+    child.write(directory_.path() / "5");
+    const CounterBook book = join();
+    World& world = feed_.analysis.world;
+    link_parents(world);
+    RunInfo run;
+    run.finished = true;
+    run.started_ns = 1'700'000'001'000'000'000;
+    run.duration_ns = 9'000'000'000;
+    close_lives(world, book, run);
+    ASSERT_EQ(world.processes().size(), 3u);
+    EXPECT_EQ(world.processes()[1].end_ns, 3'000'000'000u);
+    EXPECT_EQ(world.processes()[2].end_ns, 10'000'000'000u);
+    EXPECT_EQ(world.parent_of(world.processes()[0]), &world.processes()[2])
+        << "the image that ran when it forked";
 }
 
 /// A killed program: its counters file tells what each thread was waiting for.
