@@ -36,6 +36,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
         void* map = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         readable_ = map != MAP_FAILED;
         if (readable_) {
+            madvise(map, bytes, MADV_SEQUENTIAL);
             data_ = static_cast<const unsigned char*>(map);
             size_ = bytes;
         }
@@ -51,11 +52,6 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)),
       readable_(other.readable_) {}
-
-void MappedFile::fetch(std::size_t from, std::size_t to) const {
-    from = from / kPage * kPage;
-    madvise(const_cast<unsigned char*>(data_) + from, std::min(to, size_) - from, MADV_POPULATE_READ);
-}
 
 void MappedFile::drop(std::size_t from, std::size_t to) const {
     from = from / kPage * kPage;
@@ -140,7 +136,6 @@ bool StreamCursor::enter_packet(std::size_t offset) {
     ++health_.packets;
     const std::size_t available = file_.size() - offset;
     if (available < packet_.bytes) health_.truncated = true;
-    file_.fetch(offset, offset + std::min(packet_.content, available));
     at_ = file_.data() + offset + packet_.header;
     end_ = file_.data() + offset + std::min(packet_.content, available);
     timestamp_ = packet_.begin_ns;

@@ -32,8 +32,7 @@ class MappedFile {
     const unsigned char* data() const { return data_; }
     std::size_t size() const { return size_; }
     bool is_readable() const { return readable_; }
-    /// Reads a range in at once, or gives its pages back. Hints: errors do not matter.
-    void fetch(std::size_t from, std::size_t to) const;
+    /// Gives a range's pages back. A hint: errors do not matter.
     void drop(std::size_t from, std::size_t to) const;
 
   private:

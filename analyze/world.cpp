@@ -176,9 +176,7 @@ std::uint32_t World::thread_index(const Process& process, std::uint32_t tid) {
     if (tid == 0) return kNone;
     if (const std::uint32_t* found = thread_ids_.find(key(process.index, tid))) return *found;
     const std::uint32_t* elsewhere = tids_.find(tid);
-    if (elsewhere == nullptr) return kNone;
-    const Process& other = processes_[threads_[*elsewhere].process];
-    return other.family == process.family ? *elsewhere : kNone;
+    return elsewhere != nullptr ? *elsewhere : kNone;
 }
 
 const Process* World::parent_of(const Process& process) const {

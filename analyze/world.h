@@ -140,7 +140,7 @@ class World {
 
     Process& add_process(std::uint32_t folder, std::uint32_t pid);
     Thread& add_thread(Process& process, std::uint32_t tid);
-    /// The thread with that id, first in the process, then in its family; kNone if there is none.
+    /// The thread with that id, first in the process, then in any (locks may be shared); kNone if there is none.
     std::uint32_t thread_index(const Process& process, std::uint32_t tid);
     /// Return addresses of a stack, innermost first; looks in the parents of a forked process too.
     std::vector<std::uint64_t> frames(const Process& process, std::uint32_t stack);
