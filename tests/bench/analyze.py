@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("LATCHKEY_BUILD", ROOT / "build"))
 TOOLS = BUILD / "tests" / "analyze"
 EVENTS = 24_000_000
-REFERENCE_EVENTS = 600_000
+REFERENCE_EVENTS = 2_000_000
 ROUNDS, QUICK_ROUNDS = 7, 3
 TIMEOUT_S = 60
 
