@@ -69,5 +69,7 @@ CREATE TABLE priorities(process INTEGER, tid INTEGER, call TEXT, target INTEGER,
 
 -- What to doubt. severity: ok | note | warning. One row per finding; text is a whole sentence.
 CREATE TABLE quality(key TEXT, severity TEXT, value INTEGER, text TEXT);
--- keys: lost_events, unreadable_streams, truncated_streams, unresolved_sites, unresolved_stacks, orphans,
---       threads_unobserved, held_overflow, lock_table_full, processes_without_trace, bypass_io_uring, open_run
+-- keys: all (nothing to say), lost_events, unreadable_streams, truncated_streams, damaged_streams, assumed_layouts,
+--       foreign_events, unresolved_sites, unresolved_stacks, modules_without_symbols, orphans, impossible_waits,
+--       uncertain_holds, threads_unobserved, held_overflow, lock_table_full, stacks_full, files_overflow, locks_folded,
+--       rows_folded, world_full, processes_without_trace, bypass_io_uring, open_run
