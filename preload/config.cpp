@@ -19,6 +19,8 @@ constinit Config config{.is_passive = true,
                         .takes_waiter_stacks = true,
                         .takes_holder_stacks = true,
                         .stack_depth = 16,
+                        .runtime = Runtime::kOff,
+                        .handoff = Handoff::aged,
                         .directory = nullptr,
                         .events_lib = nullptr,
                         .exe = ""};
@@ -89,7 +91,29 @@ bool parse_stacks(const char* v) {
 }
 
 bool parse_runtime(const char* v) {
-    return strcmp(v, "off") == 0;
+    if (strcmp(v, "off") == 0)
+        config.runtime = Runtime::kOff;
+    else if (strcmp(v, "own") == 0)
+        config.runtime = Runtime::kOwn;
+    else if (strcmp(v, "kernel-pi") == 0)
+        config.runtime = Runtime::kKernelPi;
+    else
+        return false;
+    return true;
+}
+
+bool parse_handoff(const char* v) {
+    if (strcmp(v, "aged") == 0)
+        config.handoff = Handoff::aged;
+    else if (strcmp(v, "barge") == 0)
+        config.handoff = Handoff::barge;
+    else if (strcmp(v, "fifo") == 0)
+        config.handoff = Handoff::fifo;
+    else if (strcmp(v, "prio") == 0)
+        config.handoff = Handoff::prio;
+    else
+        return false;
+    return true;
 }
 
 // Patterns joined by commas against the executable's file name. Empty: all.

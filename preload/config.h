@@ -9,6 +9,12 @@ namespace latchkey {
 
 enum class Level : uint8_t { kCounters, kContended, kFull };
 
+// Whose locks the program runs on. The values are those of the trace and of the counters file.
+enum class Runtime : uint8_t { kOff = 0, kOwn = 1, kKernelPi = 2 };
+
+// runtime own: who gets a released lock. The values are those of the trace and of the counters file.
+enum class Handoff : uint8_t { aged = 0, barge = 1, fifo = 2, prio = 3 };
+
 struct Config {
     bool is_passive;  // observe nothing: setuid, or not one of --only
     Level level;
@@ -16,7 +22,9 @@ struct Config {
     uint64_t min_io_ns;
     bool takes_waiter_stacks;
     bool takes_holder_stacks;
-    uint32_t stack_depth;    // frames
+    uint32_t stack_depth;  // frames
+    Runtime runtime;
+    Handoff handoff;
     const char* directory;   // null: counters in anonymous memory
     const char* events_lib;  // null: no events
     char exe[256];           // path of the executable

@@ -79,6 +79,8 @@ constexpr void put_process(Writer& w) {
     PROCESS(bypass_io_uring, "u64", "calls");
     PROCESS(level, "u32", "-");
     PROCESS(held_entry_bytes, "u32", "bytes");
+    PROCESS(runtime, "u32", "-");
+    PROCESS(handoff, "u32", "-");
     PROCESS(exe, "char[256]", "-");
     PROCESS(title, "char[128]", "-");
     PROCESS(version, "char[32]", "-");

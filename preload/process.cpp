@@ -51,6 +51,8 @@ void fill_process_record() {
     process.min_wait_ns = config.min_wait_ns;
     process.min_io_ns = config.min_io_ns;
     process.held_entry_bytes = sizeof(HeldLock);
+    process.runtime = static_cast<uint32_t>(config.runtime);
+    process.handoff = static_cast<uint32_t>(config.handoff);
     memcpy(process.exe, config.exe, sizeof process.exe);
     copy_text(process.version, LATCHKEY_VERSION);
 }
@@ -78,7 +80,8 @@ void emit_process_started() {
     EMIT(self.record, process_started, .pid = process.pid, .ppid = process.ppid, .start_ns = process.start_ns,
          .realtime_ns = process.start_realtime_ns, .level = static_cast<uint8_t>(process.level),
          .min_wait_ns = process.min_wait_ns, .min_io_ns = process.min_io_ns, .version = process.version,
-         .exe = process.exe, .cmdline = command_line);
+         .exe = process.exe, .cmdline = command_line, .runtime = static_cast<uint8_t>(process.runtime),
+         .handoff = static_cast<uint8_t>(process.handoff));
 }
 
 void load_events_library() {

@@ -46,6 +46,8 @@ struct ProcessRecord {
     std::atomic<uint64_t> bypass_io_uring;     // io_uring system calls made through syscall()
     uint32_t level;                            // (c)
     uint32_t held_entry_bytes;                 // (c) sizeof(HeldLock)
+    uint32_t runtime;                          // (c) Runtime
+    uint32_t handoff;                          // (c) Handoff
     char exe[256];                             // (c)
     char title[128];                           // latest process title seen
     char version[32];                          // (c)

@@ -50,6 +50,18 @@ void count_wait(ThreadRecord& record, Object object, uint64_t ns, bool is_conten
     record.counters[sums.wait_ns] += ns;
 }
 
+// The mutex that a requeued waiter of a condvar is given is part of its condvar wait, so it is counted there.
+void count_passage(ThreadRecord& record, Object object, How how) {
+    if (object == kObject_mutex) {
+        if (how == How::spun) record.counters[k_mutex_spun]++;
+        if (how == How::woken) record.counters[k_mutex_woken]++;
+        if (how == How::handed) record.counters[k_mutex_handed]++;
+    } else if (object == kObject_cond) {
+        if (how == How::spun) record.counters[k_cond_spun]++;
+        if (how == How::requeued_woken || how == How::requeued_handed) record.counters[k_cond_requeued]++;
+    }
+}
+
 // Level full owes an event for each lock call; those that the tracer cannot take are counted instead.
 bool is_untraced(ThreadRecord& record) {
     if (is_tracing() && !self.is_ended) return false;
@@ -113,11 +125,12 @@ LockWait::LockWait(ThreadRecord& record, const Waited& waited, uint32_t owner)
     if (config.takes_waiter_stacks) stack_ = capture_stack(record, waited.site);
 }
 
-void LockWait::end(int result, bool acquired) {
+void LockWait::end(int result, bool acquired, Passage passage) {
     const uint64_t end_ns = now_ns();
     const uint64_t waited_ns = end_ns - begin_ns_;
     close_wait(record_);
     count_wait(record_, waited_.object, waited_ns, acquired);
+    count_passage(record_, waited_.object, passage.how);
     if (acquired) record_.held.push_timed(waited_.address, waited_.site, end_ns);
     if (is_untraced(record_) || !is_worth_an_event(waited_ns)) return;
     const Inside inside;
@@ -126,7 +139,8 @@ void LockWait::end(int result, bool acquired) {
          .init_site = init_site(waited_.address), .wait_ns = waited_ns, .owner_site = owner_site_,
          .owner = owner_, .stack = stack_, .object = static_cast<uint8_t>(waited_.object),
          .result = static_cast<uint8_t>(result), .call = waited_.call, .kind = waited_.kind,
-         .waiter = static_cast<uint32_t>(self.tid));
+         .waiter = static_cast<uint32_t>(self.tid), .queue = passage.queue,
+         .passage = static_cast<uint8_t>(passage.how));
 }
 
 SignalWait::SignalWait(ThreadRecord& record, const Waited& waited) : record_(record), waited_(waited) {
@@ -137,7 +151,7 @@ SignalWait::SignalWait(ThreadRecord& record, const Waited& waited) : record_(rec
     if (config.takes_waiter_stacks) stack_ = capture_stack(record, waited.site);
 }
 
-void SignalWait::end(int result, uint32_t waker) {
+void SignalWait::end(int result, uint32_t waker, Passage passage) {
     const uint64_t end_ns = now_ns();
     const uint64_t waited_ns = end_ns - begin_ns_;
     Waker last{0, 0, waker};
@@ -146,6 +160,7 @@ void SignalWait::end(int result, uint32_t waker) {
     record_.wake_entry = WakeTable::kNone;
     close_wait(record_);
     count_wait(record_, waited_.object, waited_ns, true);
+    count_passage(record_, waited_.object, passage.how);
     if (!is_tracing() || !is_worth_an_event(waited_ns)) return;
     const Inside inside;
     keep_house(end_ns);
@@ -154,7 +169,8 @@ void SignalWait::end(int result, uint32_t waker) {
          .init_site = init_site(waited_.address), .wait_ns = waited_ns, .waker_ns = last.when_ns,
          .waker_site = last.site, .waker = last.tid, .stack = stack_,
          .object = static_cast<uint8_t>(waited_.object), .result = static_cast<uint8_t>(result),
-         .call = waited_.call, .waiter = static_cast<uint32_t>(self.tid));
+         .call = waited_.call, .waiter = static_cast<uint32_t>(self.tid),
+         .passage = static_cast<uint8_t>(passage.how));
 }
 
 void announce_wake(ThreadRecord& record, const Waited& waited, uint32_t count, uint32_t waiters) {
@@ -244,12 +260,13 @@ void emit_open_wait(ThreadRecord& self_record, const ThreadRecord& other, uint64
              .wait_ns = now - since, .owner_site = 0,
              .owner = other.wait_owner.load(std::memory_order_relaxed), .stack = 0,
              .object = static_cast<uint8_t>(object), .result = kStillWaiting, .call = 0, .kind = 0,
-             .waiter = tid);
+             .waiter = tid, .queue = 0, .passage = 0);
     } else {
         EMIT(&self_record, signal_wait, .address = address,
              .mutex = other.wait_mutex.load(std::memory_order_relaxed), .site = site, .init_site = init,
              .wait_ns = now - since, .waker_ns = 0, .waker_site = 0, .waker = 0, .stack = 0,
-             .object = static_cast<uint8_t>(object), .result = kStillWaiting, .call = 0, .waiter = tid);
+             .object = static_cast<uint8_t>(object), .result = kStillWaiting, .call = 0, .waiter = tid,
+             .passage = 0);
     }
 }
 

@@ -21,6 +21,19 @@ struct Waited {
     uint16_t kind;  // mutex: __kind; else 0
 };
 
+// PASSAGE of events.def: how a wait ended.
+enum class How : uint8_t {
+#define PASSAGE(name, value) name = value,
+#include "preload/events.def"
+#undef PASSAGE
+};
+
+// What only a lock of our own runtime knows of a wait. With the C library's locks: nothing.
+struct Passage {
+    uint32_t queue = 0;  // waiters ahead of it when it queued
+    How how = How::unknown;
+};
+
 // A lock that is not free. begin ... real call ... end, in one thread.
 class LockWait {
   public:
@@ -28,8 +41,8 @@ class LockWait {
     LockWait(ThreadRecord& record, const Waited& waited, uint32_t owner);
 
     // result: what the real call returned. acquired: the lock is held now, and is entered among the held
-    // ones.
-    void end(int result, bool acquired);
+    // ones. Counts the passage of a mutex.
+    void end(int result, bool acquired, Passage passage = {});
 
   private:
     ThreadRecord& record_;
@@ -46,8 +59,8 @@ class SignalWait {
     SignalWait(ThreadRecord& record, const Waited& waited);
 
     // result: 0 or the error number. waker: the thread that ended it where that is known otherwise (join), or
-    // 0.
-    void end(int result, uint32_t waker = 0);
+    // 0. Counts the passage of a condvar.
+    void end(int result, uint32_t waker = 0, Passage passage = {});
 
   private:
     ThreadRecord& record_;
