@@ -50,15 +50,21 @@ void count_wait(ThreadRecord& record, Object object, uint64_t ns, bool is_conten
     record.counters[sums.wait_ns] += ns;
 }
 
-// The mutex that a requeued waiter of a condvar is given is part of its condvar wait, so it is counted there.
-void count_passage(ThreadRecord& record, Object object, How how) {
+// The numbers of the trace are those of the lock family.
+#define PASSAGE(name, value, help) static_assert(static_cast<uint8_t>(Way::name) == (value));
+#include "preload/events.def"
+#undef PASSAGE
+
+// The mutex that a requeued waiter of a condvar is given is part of its condvar wait, and is counted there.
+void count_passage(ThreadRecord& record, Object object, Way way) {
+    const bool was_requeued = way == Way::kRequeuedWoken || way == Way::kRequeuedHanded;
     if (object == kObject_mutex) {
-        if (how == How::spun) record.counters[k_mutex_spun]++;
-        if (how == How::woken) record.counters[k_mutex_woken]++;
-        if (how == How::handed) record.counters[k_mutex_handed]++;
+        if (way == Way::kSpun) record.counters[k_mutex_spun]++;
+        if (way == Way::kWoken) record.counters[k_mutex_woken]++;
+        if (way == Way::kHanded) record.counters[k_mutex_handed]++;
     } else if (object == kObject_cond) {
-        if (how == How::spun) record.counters[k_cond_spun]++;
-        if (how == How::requeued_woken || how == How::requeued_handed) record.counters[k_cond_requeued]++;
+        if (way == Way::kSpun) record.counters[k_cond_spun]++;
+        if (was_requeued) record.counters[k_cond_requeued]++;
     }
 }
 
@@ -130,7 +136,7 @@ void LockWait::end(int result, bool acquired, Passage passage) {
     const uint64_t waited_ns = end_ns - begin_ns_;
     close_wait(record_);
     count_wait(record_, waited_.object, waited_ns, acquired);
-    count_passage(record_, waited_.object, passage.how);
+    count_passage(record_, waited_.object, passage.way);
     if (acquired) record_.held.push_timed(waited_.address, waited_.site, end_ns);
     if (is_untraced(record_) || !is_worth_an_event(waited_ns)) return;
     const Inside inside;
@@ -140,7 +146,7 @@ void LockWait::end(int result, bool acquired, Passage passage) {
          .owner = owner_, .stack = stack_, .object = static_cast<uint8_t>(waited_.object),
          .result = static_cast<uint8_t>(result), .call = waited_.call, .kind = waited_.kind,
          .waiter = static_cast<uint32_t>(self.tid), .queue = passage.queue,
-         .passage = static_cast<uint8_t>(passage.how));
+         .passage = static_cast<uint8_t>(passage.way));
 }
 
 SignalWait::SignalWait(ThreadRecord& record, const Waited& waited) : record_(record), waited_(waited) {
@@ -160,7 +166,7 @@ void SignalWait::end(int result, uint32_t waker, Passage passage) {
     record_.wake_entry = WakeTable::kNone;
     close_wait(record_);
     count_wait(record_, waited_.object, waited_ns, true);
-    count_passage(record_, waited_.object, passage.how);
+    count_passage(record_, waited_.object, passage.way);
     if (!is_tracing() || !is_worth_an_event(waited_ns)) return;
     const Inside inside;
     keep_house(end_ns);
@@ -170,7 +176,7 @@ void SignalWait::end(int result, uint32_t waker, Passage passage) {
          .waker_site = last.site, .waker = last.tid, .stack = stack_,
          .object = static_cast<uint8_t>(waited_.object), .result = static_cast<uint8_t>(result),
          .call = waited_.call, .waiter = static_cast<uint32_t>(self.tid),
-         .passage = static_cast<uint8_t>(passage.how));
+         .passage = static_cast<uint8_t>(passage.way));
 }
 
 void announce_wake(ThreadRecord& record, const Waited& waited, uint32_t count, uint32_t waiters) {

@@ -8,6 +8,7 @@
 
 #include "preload/emit.h"
 #include "preload/interpose.h"
+#include "runtime/passage.h"
 
 namespace latchkey {
 
@@ -21,19 +22,6 @@ struct Waited {
     uint16_t kind;  // mutex: __kind; else 0
 };
 
-// PASSAGE of events.def: how a wait ended.
-enum class How : uint8_t {
-#define PASSAGE(name, value) name = value,
-#include "preload/events.def"
-#undef PASSAGE
-};
-
-// What only a lock of our own runtime knows of a wait. With the C library's locks: nothing.
-struct Passage {
-    uint32_t queue = 0;  // waiters ahead of it when it queued
-    How how = How::unknown;
-};
-
 // A lock that is not free. begin ... real call ... end, in one thread.
 class LockWait {
   public:
@@ -41,7 +29,7 @@ class LockWait {
     LockWait(ThreadRecord& record, const Waited& waited, uint32_t owner);
 
     // result: what the real call returned. acquired: the lock is held now, and is entered among the held
-    // ones. Counts the passage of a mutex.
+    // ones. passage: what only our own runtime knows; counted for a mutex.
     void end(int result, bool acquired, Passage passage = {});
 
   private:
@@ -59,7 +47,7 @@ class SignalWait {
     SignalWait(ThreadRecord& record, const Waited& waited);
 
     // result: 0 or the error number. waker: the thread that ended it where that is known otherwise (join), or
-    // 0. Counts the passage of a condvar.
+    // 0. passage: as above; counted for a condvar.
     void end(int result, uint32_t waker = 0, Passage passage = {});
 
   private:
