@@ -9,8 +9,10 @@
     ENDS success | anyhow           the last line of the bare output is EXIT-SUCCESS (success)
     STDERR regular expression       a line the preloaded runs print on top of the bare run's stderr (repeatable)
     MODES off counters              modes of run_case.py (all)
+    NOT kernel-pi                   modes in which the victim cannot behave as bare; a comment says why
     LIMIT 20                        seconds until the run counts as hung (10)
     COUNTERS NAME OP NUMBER|NAME    holds for the sums of the run's counters (repeatable)
+    COUNTERS NAME OP NUMBER in|except MODE...   holds in these modes only, in all but these
 
 Empty lines and lines that begin with # are comments.
 """
@@ -36,6 +38,7 @@ class Case:
     must_succeed: bool = True
     stderr: list[str] = field(default_factory=list)
     modes: list[str] = field(default_factory=list)
+    not_modes: list[str] = field(default_factory=list)
     limit_s: float = 10.0
     counters: list[str] = field(default_factory=list)
 
@@ -60,11 +63,14 @@ def _apply(case: Case, keyword: str, text: str) -> None:
         case.stderr.append(text)
     elif keyword == "MODES":
         case.modes = text.split()
+    elif keyword == "NOT":
+        case.not_modes = text.split()
     elif keyword == "LIMIT":
         case.limit_s = float(text)
     elif keyword == "COUNTERS":
-        _, symbol, _ = text.split()
-        OPERATORS[symbol]
+        _, symbol, _, *scope = text.split()
+        if symbol not in OPERATORS or (scope and scope[0] not in ("in", "except")):
+            raise ValueError(text)
         case.counters.append(text)
     else:
         raise KeyError(keyword)
@@ -90,11 +96,17 @@ def read(path: Path) -> list[Case]:
     return cases
 
 
-def counters_failures(case: Case, sums: dict[str, int]) -> list[str]:
-    """The COUNTERS lines that do not hold, each with the values seen."""
+def runs_in(case: Case, mode: str) -> bool:
+    return (not case.modes or mode in case.modes) and mode not in case.not_modes
+
+
+def counters_failures(case: Case, mode: str, sums: dict[str, int]) -> list[str]:
+    """The COUNTERS lines for this mode that do not hold, each with the values seen."""
     failures = []
     for line in case.counters:
-        left, symbol, right = line.split()
+        left, symbol, right, *scope = line.split()
+        if scope and (mode in scope[1:]) != (scope[0] == "in"):
+            continue
         if left not in sums or not (right.isdigit() or right in sums):
             failures.append(f"{line}: no such counter")
             continue

@@ -5,7 +5,8 @@
     run_case.py --victims DIR --preload LIB --events LIB [--mode M]... [--name N]... [--repeat N] FILE.case...
 
 Modes: off (preloaded, no run directory), counters, contended and full (run directory, events library, no
-session daemon), record and record-full (under `latchkey record`, with --latchkey). Prints TAP.
+session daemon); own, own-contended and kernel-pi (the same on another runtime); record, record-full and
+record-own (under `latchkey record`, with --latchkey). Prints TAP.
 """
 
 from __future__ import annotations
@@ -23,8 +24,17 @@ from pathlib import Path
 import case_file
 import counters_file
 
-PLAIN_MODES = ["off", "counters", "contended", "full"]
-RECORD_MODES = ["record", "record-full"]
+
+@dataclass(frozen=True)
+class Mode:
+    level: str
+    runtime: str = "off"
+
+
+PLAIN_MODES = {"off": None, "counters": Mode("counters"), "contended": Mode("contended"), "full": Mode("full"),
+               "own": Mode("counters", "own"), "own-contended": Mode("contended", "own"),
+               "kernel-pi": Mode("counters", "kernel-pi")}
+RECORD_MODES = {"record": Mode("contended"), "record-full": Mode("full"), "record-own": Mode("full", "own")}
 LTTNG_HELPERS = ["liblttng-ust-fork.so.1", "liblttng-ust-fd.so.1"]
 
 
@@ -32,7 +42,6 @@ def library_paths(names: list[str]) -> list[str]:
     """Full paths: the loader drops those silently in a setuid program, bare names with a complaint."""
     cache = subprocess.run(["/sbin/ldconfig", "-p"], check=True, capture_output=True, text=True).stdout
     return [re.search(rf"{re.escape(name)} .*=> (\S+)", cache).group(1) for name in names]
-
 
 
 @dataclass(frozen=True)
@@ -87,10 +96,11 @@ def run_bare(case: case_file.Case, setup: Setup) -> Outcome:
 def run_preloaded(case: case_file.Case, mode: str, setup: Setup, directory: Path) -> Outcome:
     env = bare_environment() | {"LTTNG_HOME": str(directory)}
     preload = [str(setup.preload), *case.preload]
-    if mode != "off":
+    setting = PLAIN_MODES[mode]
+    if setting:
         (directory / "counters").mkdir(mode=0o700)
-        env |= {"LATCHKEY_DIR": str(directory), "LATCHKEY_LEVEL": mode}
-    if mode in ("contended", "full"):
+        env |= {"LATCHKEY_DIR": str(directory), "LATCHKEY_LEVEL": setting.level, "LATCHKEY_RUNTIME": setting.runtime}
+    if setting and setting.level != "counters":
         env |= {"LATCHKEY_EVENTS_LIB": str(setup.events), "LATCHKEY_MIN_WAIT": "0ns", "LATCHKEY_MIN_IO": "0ns"}
         preload[1:1] = library_paths(LTTNG_HELPERS)
     env |= case.env | {"LD_PRELOAD": ":".join(preload)}
@@ -101,9 +111,9 @@ def run_recorded(case: case_file.Case, mode: str, setup: Setup, directory: Path)
     env = bare_environment() | case.env | {"LATCHKEY_BUILD": str(setup.preload.parents[1])}
     if case.preload:
         env["LD_PRELOAD"] = ":".join(case.preload)
-    level = "full" if mode == "record-full" else "contended"
-    command = [str(setup.latchkey), "record", "--quiet", "--no-report", "--level", level, "--output", str(directory / "run"),
-               "--", *command_of(case, setup)]
+    setting = RECORD_MODES[mode]
+    command = [str(setup.latchkey), "record", "--quiet", "--no-report", "--level", setting.level,
+               "--runtime", setting.runtime, "--output", str(directory / "run"), "--", *command_of(case, setup)]
     return launch(command, env, case.limit_s + 60)
 
 
@@ -158,7 +168,7 @@ def mode_failures(case: case_file.Case, mode: str, setup: Setup, bare: Outcome) 
         if mode == "off" or seen.hung or seen.status != bare.status:
             return found
         try:
-            found += case_file.counters_failures(case, counters_file.sums(directory))
+            found += case_file.counters_failures(case, mode, counters_file.sums(directory))
         except (OSError, ValueError) as error:
             found.append(f"counters: {error}")
     return found
@@ -200,7 +210,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     options = parse_arguments()
     setup = Setup(options.victims, options.preload.absolute(), options.events.absolute(), options.latchkey)
-    modes = options.mode or PLAIN_MODES
+    modes = options.mode or list(PLAIN_MODES)
     cases = [case for path in options.files for case in case_file.read(path)
              if not options.name or case.name in options.name]
     tap = Tap()
@@ -208,7 +218,7 @@ def main() -> int:
         bare = run_bare(case, setup)
         tap.report(f"{case.name} bare", bare_failures(case, bare))
         for mode in modes:
-            if mode != "bare" and (not case.modes or mode in case.modes):
+            if mode != "bare" and case_file.runs_in(case, mode):
                 tap.report(f"{case.name} {mode}", mode_failures(case, mode, setup, bare))
     return tap.end()
 
