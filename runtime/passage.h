@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a waiter got through: what the lock family reports of a wait that has ended. The numbers are the values of
-// the `passage` fields of events.
+// How a waiter got through: what the lock family reports of a wait that has ended. The numbers are the values
+// of the `passage` fields of events.
 #pragma once
 
 #include <cstdint>
