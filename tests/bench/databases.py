@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmark `databases`: what recording costs four databases, as CPU time per operation, recorded ÷ bare.
+"""Benchmark `databases`: what recording, and Latchkey's own locks, cost four databases: CPU time per operation ÷ bare.
 
 Throughput on a shared machine moves by a factor of two between equal runs; CPU time per operation moves by
-a few percent. Each database runs three times side by side, bare and recorded at two levels; each takes its
-load in turn, in the order bare, default, full, full, default, bare. Each half of that gives one ratio. The
-value is the median of the ratios, the spread their least and greatest.
+a few percent. Each database runs four times side by side: bare, recorded at two levels, and not recorded
+with runtime own; each takes its load in turn, there and back. Each half of that gives one ratio. The value is
+the median of the ratios, the spread their least and greatest.
 
 Embedded engines measure themselves with getrusage. Of servers, the CPU clocks of all processes are read
 before and after. The load generators and LTTng's daemons are not counted: their CPU time is not the
@@ -32,9 +32,12 @@ import tree  # noqa: E402
 from programs import Account  # noqa: E402
 from servers import MariaDb, PostgreSql, Server  # noqa: E402
 
-LEVELS = {"bare": None, "default": "contended", "full": "full"}
-ORDER = ("bare", "default", "full", "full", "default", "bare")
-KEYS = {"default": "{}_cpu_per_op", "full": "{}_full_cpu_per_op"}
+LAUNCH = {"bare": None,
+          "default": ("record", "--no-report", "--level=contended"),
+          "full": ("record", "--no-report", "--level=full"),
+          "own": ("run", "--runtime=own")}
+ORDER = (*LAUNCH, *reversed(LAUNCH))
+KEYS = {"default": "{}_cpu_per_op", "full": "{}_full_cpu_per_op", "own": "{}_own_cpu_per_op"}
 MEASURE_S = 65      # of the default; starting and stopping take the rest
 SETTLE_S = 0.03
 STOP_TIMEOUT_S = 60
@@ -49,7 +52,7 @@ def run(quick: bool) -> dict:
     rounds = 0
     with all_running(quick) as samples:
         for sample in samples.values():     # warms up
-            for variant in LEVELS:
+            for variant in LAUNCH:
                 sample(variant)
         while rounds == 0 or rounds < most_rounds and time.monotonic() < deadline:
             rounds += 1
@@ -63,9 +66,9 @@ def run(quick: bool) -> dict:
 
 
 def measure(name: str, sample: Sample) -> Iterator[tuple[str, float]]:
-    """One round of a database: two ratios to bare for each recorded variant."""
+    """One round of a database: two ratios to bare for each other variant."""
     taken = [(variant, sample(variant)) for variant in ORDER]
-    for half in (dict(taken[:len(LEVELS)]), dict(taken[len(LEVELS):])):
+    for half in (dict(taken[:len(LAUNCH)]), dict(taken[len(LAUNCH):])):
         for variant, key in KEYS.items():
             yield key.format(name), half[variant] / half["bare"]
 
@@ -84,8 +87,8 @@ def all_running(quick: bool) -> Iterator[dict[str, Sample]]:
             list(pool.map(lambda context: context.__exit__(None, None, None), running))
 
 
-class Recorder:
-    """Records programs of `account` below a directory of its own."""
+class Launcher:
+    """Starts programs of `account` under Latchkey, with run directories below a directory of its own."""
 
     def __init__(self, account: Account, directory: Path):
         self.account = account
@@ -95,20 +98,20 @@ class Recorder:
         self.env = {"LATCHKEY_BUILD": str(self._tree.build)}
 
     def prefix(self, variant: str) -> list[str]:
-        """The words before a program that record it as `variant` wants."""
-        level = LEVELS[variant]
-        if level is None:
+        """The words before a program that start it as `variant` wants."""
+        if LAUNCH[variant] is None:
             return []
-        return [self._tree.latchkey, "record", "--quiet", "--no-report", "--level", level,
-                "--output", str(self.directory / f"{variant}-run"), "--"]
+        subcommand, *options = LAUNCH[variant]
+        run_dir = self.directory / f"{variant}-run"
+        return [self._tree.latchkey, subcommand, "--quiet", "--output", str(run_dir), *options, "--"]
 
 
 @contextmanager
-def recorder(account: Account) -> Iterator[Recorder]:
-    """A recorder in a temporary directory."""
+def launcher(account: Account) -> Iterator[Launcher]:
+    """A launcher in a temporary directory."""
     directory = Path(tempfile.mkdtemp(prefix="latchkey-"))
     try:
-        yield Recorder(account, directory)
+        yield Launcher(account, directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -116,22 +119,22 @@ def recorder(account: Account) -> Iterator[Recorder]:
 # ---- engines inside their program ----
 
 def rocksdb(quick: bool):
-    return driver("rocksdb", 10_000 if quick else 25_000)
+    return driver("rocksdb", 6_000 if quick else 25_000)
 
 
 def sqlite(quick: bool):
-    return driver("sqlite", 1_500 if quick else 5_000)
+    return driver("sqlite", 1_000 if quick else 5_000)
 
 
 @contextmanager
 def driver(engine: str, operations: int) -> Iterator[Sample]:
     """Samples of one test driver per variant, with two writers and a reader of `operations` each."""
-    with recorder(programs.own_account()) as records, ExitStack() as stack:
-        env = {**os.environ, **records.env, "STEPS": "1", "OPS": str(operations)}
+    with launcher(programs.own_account()) as launches, ExitStack() as stack:
+        env = {**os.environ, **launches.env, "STEPS": "1", "OPS": str(operations)}
         running = {}
-        for variant in LEVELS:
-            argv = [*records.prefix(variant), str(tree.DRIVERS / f"driver-{engine}"),
-                    str(records.directory / variant), "2", "1", "0", "0"]
+        for variant in LAUNCH:
+            argv = [*launches.prefix(variant), str(tree.DRIVERS / f"driver-{engine}"),
+                    str(launches.directory / variant), "2", "1", "0", "0"]
             running[variant] = subprocess.Popen(argv, env=env, text=True, bufsize=1,
                                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             stack.callback(running[variant].wait, STOP_TIMEOUT_S)
@@ -163,17 +166,17 @@ def children(pid: int) -> list[int]:
 def servers(cls: type[Server], fill: Callable[[Server], None]) -> Iterator[dict[str, Server]]:
     """One server per variant, all running, each with a database of its own that `fill` filled."""
     unprivileged = programs.unprivileged_account()
-    with ThreadPoolExecutor() as pool, recorder(unprivileged) as records, ExitStack() as stack:
-        template = cls(records.directory / "template")
+    with ThreadPoolExecutor() as pool, launcher(unprivileged) as launches, ExitStack() as stack:
+        template = cls(launches.directory / "template")
         template.create()
         with template.start() as program:
             fill(template)
             template.stop(program)
-        running = {variant: cls(records.directory / variant) for variant in LEVELS}
+        running = {variant: cls(launches.directory / variant) for variant in LAUNCH}
 
         def start(variant: str) -> programs.Program:
             running[variant].copy_from(template)
-            return running[variant].start(records.prefix(variant), records.env)
+            return running[variant].start(launches.prefix(variant), launches.env)
 
         started = dict(zip(running, pool.map(start, running), strict=True))
         for program in started.values():
@@ -185,7 +188,7 @@ def servers(cls: type[Server], fill: Callable[[Server], None]) -> Iterator[dict[
 @contextmanager
 def mariadb(quick: bool) -> Iterator[Sample]:
     """sysbench with a fixed number of transactions per sample."""
-    events = 200 if quick else 500
+    events = 120 if quick else 500
 
     def fill(server: MariaDb) -> None:
         server.sql("CREATE DATABASE sbtest")
@@ -206,7 +209,7 @@ def mariadb(quick: bool) -> Iterator[Sample]:
 def postgres(quick: bool) -> Iterator[Sample]:
     """TPC-B by a pgbench per server that is stopped and continued, so that no backend ends within a sample:
     of an ended one only ticks of 10 ms would be known."""
-    seconds = 0.2 if quick else 0.5
+    seconds = 0.15 if quick else 0.5
 
     def fill(server: PostgreSql) -> None:
         server.pgbench("-i", "-s", "1", "-q")
@@ -216,19 +219,22 @@ def postgres(quick: bool) -> Iterator[Sample]:
         for variant, load in loads.items():
             load.wait_until(lambda server=running[variant]: transactions_of(server) > 0)
             load.send(signal.SIGSTOP)
+        time.sleep(SETTLE_S)
+        done = {variant: transactions_of(server) for variant, server in running.items()}
 
         def cpu(variant: str) -> float:
             pid = running[variant].main_pid()
             return sum(process_cpu_s(each) for each in (pid, *children(pid)))
 
         def sample(variant: str) -> float:
-            done, before = transactions_of(running[variant]), cpu(variant)
+            done_before, before = done[variant], cpu(variant)
             loads[variant].send(signal.SIGCONT)
             time.sleep(seconds)
             loads[variant].send(signal.SIGSTOP)
             time.sleep(SETTLE_S)
             after = cpu(variant)
-            return (after - before) / (transactions_of(running[variant]) - done)
+            done[variant] = transactions_of(running[variant])
+            return (after - before) / (done[variant] - done_before)
 
         yield sample
 
