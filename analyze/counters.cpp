@@ -70,6 +70,7 @@ class CounterReader {
         const auto number = [&](const char* field) { return file.number(section, 0, field); };
         Process& process = find_process(static_cast<std::uint32_t>(number("pid")), number("start_ns"));
         claimed_.push_back(process.index);
+        process.has_counters = true;
         process.ppid = static_cast<std::uint32_t>(number("ppid"));
         process.start_ns = number("start_ns");
         process.start_realtime_ns = number("start_realtime_ns");
@@ -77,6 +78,8 @@ class CounterReader {
         process.exited = process.exited || number("end_ns") != 0;
         process.cpu_ns = std::max(process.cpu_ns, number("cpu_ns"));
         process.level = static_cast<std::uint8_t>(number("level"));
+        process.runtime = static_cast<std::uint8_t>(number("runtime"));
+        process.handoff = static_cast<std::uint8_t>(number("handoff"));
         process.exe = file.text(section, 0, "exe");
         if (const std::string title = file.text(section, 0, "title"); !title.empty()) process.title = title;
         book_.processes_without_trace += !process.has_trace;

@@ -21,6 +21,13 @@ enum class Object : std::uint8_t {
 #undef OBJECT
 };
 
+/// How a wait on one of Latchkey's own locks ended; the values of the `passage` fields.
+enum class Passage : std::uint8_t {
+#define PASSAGE(name, value, help) name = value,
+#include "preload/events.def"
+#undef PASSAGE
+};
+
 enum class EventId : std::uint8_t {
 #define EVENT(name, help, ...) name,
 #include "preload/events.def"

@@ -20,6 +20,14 @@ bool has_owner(Object object) {
 bool has_acquired(std::uint8_t result) {
     return result == 0 || result == EOWNERDEAD;
 }
+/// A wait that slept stood in the lock's queue; so did one that ended otherwise, if anybody was before it.
+bool has_queued(const record::lock_wait& event) {
+    return event.queue != 0 || event.passage > static_cast<std::uint8_t>(Passage::kSpun);
+}
+bool was_requeued(std::uint8_t passage) {
+    return passage == static_cast<std::uint8_t>(Passage::kRequeuedWoken) ||
+           passage == static_cast<std::uint8_t>(Passage::kRequeuedHanded);
+}
 
 }  // namespace
 
@@ -112,6 +120,8 @@ void LockModel::on(const Moment& moment, const record::lock_wait& event) {
     stats.wait_ns += event.wait_ns;
     stats.wait_max_ns = std::max(stats.wait_max_ns, event.wait_ns);
     stats.waits.add(pool_, event.wait_ns);
+    stats.passages.add(event.passage);
+    if (has_queued(event)) stats.passages.add_queue(event.queue);
     const bool open = event.result == kStillWaiting;
     // A wait that was open when the process ended is reported by another thread.
     const std::uint32_t waiter =
@@ -132,6 +142,12 @@ void LockModel::on(const Moment& moment, const record::lock_wait& event) {
         ++stats.acquired;
         push_held(moment, event.lock, stats);
     }
+}
+
+void LockModel::on(const Moment& moment, const record::signal_wait& event) {
+    if (event.mutex == 0 || !was_requeued(event.passage) || event.wait_ns > moment.ts) return;
+    Lock& lock = table_.at(*moment.process, event.mutex, Object::mutex, 0);
+    table_.stats_of(lock, Object::mutex).passages.add(event.passage);
 }
 
 void LockModel::on(const Moment& moment, const record::lock_contended_release& event) {

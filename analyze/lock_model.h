@@ -43,6 +43,8 @@ class LockModel {
     void on(const Moment& moment, const record::lock_contended_release& event);
     void on(const Moment& moment, const record::lock_created& event);
     void on(const Moment& moment, const record::lock_destroyed& event);
+    /// A condvar wait that ended in the queue of its mutex: how it got the mutex.
+    void on(const Moment& moment, const record::signal_wait& event);
     /// A recorded I/O call while a lock was held. Returns the index of the stats charged.
     std::uint32_t io_under(const Moment& moment, std::uint64_t address, std::uint64_t acquire_site,
                            std::uint64_t duration_ns);

@@ -3,6 +3,41 @@
 
 namespace latchkey {
 
+void Passages::add(std::uint8_t passage) {
+    switch (static_cast<Passage>(passage)) {
+        case Passage::kUnknown:
+            break;
+        case Passage::kSpun:
+            ++spun;
+            break;
+        case Passage::kRequeuedWoken:
+            ++requeued;
+            [[fallthrough]];
+        case Passage::kWoken:
+            ++woken;
+            break;
+        case Passage::kRequeuedHanded:
+            ++requeued;
+            [[fallthrough]];
+        case Passage::kHanded:
+            ++handed;
+            break;
+    }
+}
+
+void Passages::add_queue(std::uint32_t ahead) {
+    ++queued;
+    queue_sum += ahead;
+    queue_max = std::max<std::uint64_t>(queue_max, ahead);
+}
+
+void Passages::merge(const Passages& other) {
+    spun += other.spun, woken += other.woken, handed += other.handed;
+    requeued += other.requeued;
+    queued += other.queued, queue_sum += other.queue_sum;
+    queue_max = std::max(queue_max, other.queue_max);
+}
+
 Lock& LockTable::add(const Process& process, std::uint64_t address, Object object, std::uint64_t init_site) {
     Lock& lock = locks_.emplace_back();
     lock.address = address;

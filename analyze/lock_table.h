@@ -20,6 +20,20 @@ namespace latchkey {
 
 struct Lock;
 
+/// How waits ended on one of Latchkey's own locks; nothing with the C library's. What came from a condvar is
+/// counted with the others, and in `requeued`.
+struct Passages {
+    std::uint64_t spun = 0, woken = 0, handed = 0;
+    std::uint64_t requeued = 0;  // of woken and handed: moved here from a condvar's queue
+    std::uint64_t queued = 0;    // waits that queued, and the waiters ahead of them then
+    std::uint64_t queue_sum = 0, queue_max = 0;
+
+    /// `passage` as in the event: a value of another version, or of a damaged trace, is not known.
+    void add(std::uint8_t passage);
+    void add_queue(std::uint32_t ahead);
+    void merge(const Passages& other);
+};
+
 /// What is known of one lock, or of one side (shared or exclusive) of a read-write lock.
 struct LockStats {
     Lock* lock = nullptr;
@@ -30,6 +44,7 @@ struct LockStats {
     Histogram hold_times;
     std::uint64_t wait_ns = 0, wait_max_ns = 0;
     Histogram waits;
+    Passages passages;
     std::uint64_t io_ns = 0, io_calls = 0;
 };
 

@@ -28,7 +28,7 @@ std::optional<RunInfo> read_run_info(const std::filesystem::path& directory, std
     Database json(":memory:");
     Statement read(json, R"(SELECT j->>'format', j->>'version', j->>'level', j->>'host', j->>'cpus',
         j->>'started_ns', j->>'duration_ns', j->>'finished', j->'lttng'->>'lost_events',
-        (SELECT group_concat(value, ' ') FROM json_each(j, '$.command'))
+        (SELECT group_concat(value, ' ') FROM json_each(j, '$.command')), j->'options'->>'runtime'
         FROM (SELECT CASE WHEN json_valid(?1) THEN ?1 ELSE '{}' END AS j))");
     read.bind(1, text.str());
     if (!read.step() || read.number(0) != kFormat) {
@@ -46,6 +46,7 @@ std::optional<RunInfo> read_run_info(const std::filesystem::path& directory, std
     run.finished = read.text(7).has_value();
     run.lost_events = read.number(8).value_or(0);
     run.command = read.text(9).value_or("");
+    run.runtime = read.text(10).value_or("");
     return run;
 }
 

@@ -12,6 +12,7 @@ namespace latchkey {
 
 struct RunInfo {
     std::string version, command, level, host;
+    std::string runtime;  // asked for; empty: written by a version without the option
     std::optional<std::int64_t> cpus;
     std::optional<std::int64_t> started_ns;   // since 1970
     std::optional<std::int64_t> duration_ns;  // empty: still going, or its launcher died

@@ -10,7 +10,9 @@ CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 --       started_realtime_ns, duration_ns, events, finished (0: the run was still going)
 
 CREATE TABLE processes(id INTEGER PRIMARY KEY, pid INTEGER, ppid INTEGER, exe TEXT, title TEXT,
-    start_ns INTEGER, end_ns INTEGER, cpu_ns INTEGER, exited INTEGER, level INTEGER);
+    start_ns INTEGER, end_ns INTEGER, cpu_ns INTEGER, exited INTEGER, level INTEGER,
+    runtime TEXT,               -- off, own, kernel-pi: what the process ran on, not what was asked for
+    handoff TEXT);              -- runtime own: aged, barge, fifo, prio; else NULL
 CREATE TABLE roles(id INTEGER PRIMARY KEY, name TEXT UNIQUE, threads INTEGER);
 CREATE TABLE threads(id INTEGER PRIMARY KEY, process INTEGER, tid INTEGER, name TEXT, role INTEGER,
     start_site INTEGER, create_site INTEGER, creator_tid INTEGER, start_ns INTEGER, end_ns INTEGER, cpu_ns INTEGER);
@@ -36,7 +38,12 @@ CREATE TABLE locks(id INTEGER PRIMARY KEY, process INTEGER, object TEXT, kind TE
     wait_ns INTEGER, wait_max_ns INTEGER, wait_p50_ns INTEGER, wait_p90_ns INTEGER, wait_p99_ns INTEGER, wait_hist BLOB,
     holds INTEGER,              -- holds of known length; at level contended only those somebody waited for
     hold_ns INTEGER, hold_max_ns INTEGER, hold_p50_ns INTEGER, hold_p90_ns INTEGER, hold_p99_ns INTEGER, hold_hist BLOB,
-    io_ns INTEGER, io_calls INTEGER);   -- recorded I/O while it was held
+    io_ns INTEGER, io_calls INTEGER,    -- recorded I/O while it was held
+    -- Runtime own, else 0: how recorded waits ended, those on a condvar whose waiter was moved to this mutex's
+    -- queue included. spun: free while spinning; woken: slept, then competed; handed: given it while asleep.
+    spun INTEGER, woken INTEGER, handed INTEGER,
+    requeued INTEGER,           -- of woken and handed, those that came from a condvar
+    queued INTEGER, queue_sum INTEGER, queue_max INTEGER);  -- waits that queued; the waiters ahead of each
 -- side: waiter (ns: time waited there) | holder (ns: waiting charged to this acquisition site) | release.
 CREATE TABLE lock_sites(lock INTEGER, side TEXT, site INTEGER, stack INTEGER, role INTEGER, count INTEGER, ns INTEGER, max_ns INTEGER);
 CREATE TABLE lock_pairs(lock INTEGER, waiter_role INTEGER, holder_role INTEGER, count INTEGER, ns INTEGER, max_ns INTEGER);
@@ -47,7 +54,8 @@ CREATE TABLE signals(id INTEGER PRIMARY KEY, process INTEGER, object TEXT, name 
     instances INTEGER, init_site INTEGER, class TEXT, why TEXT,
     waits INTEGER, timeouts INTEGER, open_waits INTEGER, wakes INTEGER,
     wait_ns INTEGER, wait_max_ns INTEGER, wait_p50_ns INTEGER, wait_p90_ns INTEGER, wait_p99_ns INTEGER, wait_hist BLOB,
-    wakeup_ns INTEGER);         -- part of wait_ns from the waker's call to the return
+    wakeup_ns INTEGER,          -- part of wait_ns from the waker's call to the return
+    spun INTEGER, requeued INTEGER);    -- runtime own: waits that never slept; that were moved to the mutex's queue
 CREATE TABLE signal_sites(signal INTEGER, side TEXT, site INTEGER, stack INTEGER, role INTEGER, count INTEGER, ns INTEGER, max_ns INTEGER);
 CREATE TABLE signal_pairs(signal INTEGER, waiter_role INTEGER, waker_role INTEGER, class TEXT, count INTEGER, ns INTEGER, max_ns INTEGER);
 
@@ -71,5 +79,5 @@ CREATE TABLE priorities(process INTEGER, tid INTEGER, call TEXT, target INTEGER,
 CREATE TABLE quality(key TEXT, severity TEXT, value INTEGER, text TEXT);
 -- keys: all (nothing to say), lost_events, unreadable_streams, truncated_streams, damaged_streams, assumed_layouts,
 --       foreign_events, unresolved_sites, unresolved_stacks, modules_without_symbols, orphans, impossible_waits,
---       uncertain_holds, threads_unobserved, held_overflow, lock_table_full, stacks_full, files_overflow, locks_folded,
+--       uncertain_holds, threads_unobserved, runtime_refused, held_overflow, lock_table_full, stacks_full, files_overflow, locks_folded,
 --       rows_folded, world_full, processes_without_trace, bypass_io_uring, open_run

@@ -69,6 +69,9 @@ void SignalModel::on(const Moment& moment, const record::signal_wait& event) {
     signal.wait_ns += event.wait_ns;
     signal.wait_max_ns = std::max(signal.wait_max_ns, event.wait_ns);
     signal.times.add(pool_, event.wait_ns);
+    const auto passage = static_cast<Passage>(event.passage);
+    signal.spun += passage == Passage::kSpun;
+    signal.requeued += passage == Passage::kRequeuedWoken || passage == Passage::kRequeuedHanded;
     const bool open = event.result == kStillWaiting;
     // A wait that was open when the process ended is reported by another thread.
     const std::uint32_t waiter =

@@ -31,6 +31,7 @@ struct Signal {
     bool one_process = true;  // false: processes of one family wait or wake here
     std::uint64_t waits = 0, timeouts = 0, open_waits = 0, wakes = 0;
     std::uint64_t wait_ns = 0, wait_max_ns = 0, wakeup_ns = 0;
+    std::uint64_t spun = 0, requeued = 0;  // waits that ended spinning, or in the queue of the mutex
     Histogram times;
 };
 

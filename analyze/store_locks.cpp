@@ -31,7 +31,7 @@ class LockStore {
         name_records();
         grouping_ = group_records(keys_, weights_, kMaxRows);
         results_.lock_rows = grouping_.row_of;
-        Rows rows(results_.db, "locks", 29);
+        Rows rows(results_.db, "locks", 36);
         for (std::uint32_t row = 1; row <= grouping_.order.size(); ++row) store_row(rows, row);
         store_places();
         store_pairs();
@@ -86,6 +86,7 @@ class LockStore {
         to.holds += from.holds, to.hold_ns += from.hold_ns;
         to.hold_max_ns = std::max(to.hold_max_ns, from.hold_max_ns);
         to.io_ns += from.io_ns, to.io_calls += from.io_calls;
+        to.passages.merge(from.passages);
         to.waits.merge(model_.pool(), from.waits);
         to.hold_times.merge(model_.pool(), from.hold_times);
     }
@@ -110,7 +111,9 @@ class LockStore {
              s.waits.quantile(pool, .99), Blob{s.waits.blob(pool)},  //
              s.holds, s.hold_ns, s.hold_max_ns, s.hold_times.quantile(pool, .5),
              s.hold_times.quantile(pool, .9), s.hold_times.quantile(pool, .99), Blob{s.hold_times.blob(pool)},
-             s.io_ns, s.io_calls);
+             s.io_ns, s.io_calls,  //
+             s.passages.spun, s.passages.woken, s.passages.handed, s.passages.requeued, s.passages.queued,
+             s.passages.queue_sum, s.passages.queue_max);
     }
 
     void store_places() {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "analyze/calls.h"
+#include "analyze/choices.h"
 #include "analyze/open_waits.h"
 #include "analyze/store.h"
 
@@ -11,6 +12,8 @@ namespace {
 
 constexpr std::size_t kMaxThreads = 10'000;
 constexpr std::size_t kMaxThreadCounters = 60'000;
+constexpr std::uint8_t kRuntimeOwn = 1;
+static_assert(choice("runtime", kRuntimeOwn) == "own");
 constexpr std::uint32_t kFirstIoObject = 100;  // CurrentWait::object of I/O: this plus the group
 
 /// A class of role_time: which counters are its time and its count.
@@ -111,10 +114,11 @@ class PeopleStore {
 
   private:
     void store_processes() {
-        Rows rows(results_.db, "processes", 10);
+        Rows rows(results_.db, "processes", 12);
         for (const Process& p : world_.processes())
             rows(std::uint64_t{p.index} + 1, p.pid, p.ppid, p.exe, p.title, p.start_ns, p.end_ns, p.cpu_ns,
-                 p.exited ? 1 : 0, static_cast<std::uint32_t>(p.level));
+                 p.exited ? 1 : 0, static_cast<std::uint32_t>(p.level), choice("runtime", p.runtime),
+                 p.runtime == kRuntimeOwn ? std::optional(choice("handoff", p.handoff)) : std::nullopt);
     }
 
     void store_threads() {

@@ -3,6 +3,7 @@
 // What to doubt in this run, one sentence a finding; and the run's own facts.
 #include <algorithm>
 
+#include "analyze/choices.h"
 #include "analyze/store.h"
 
 namespace latchkey {
@@ -99,6 +100,8 @@ class QualityStore {
 
     void coverage() {
         const CounterBook& book = results_.book;
+        count("runtime_refused", "warning", unlike_asked(),
+              "% processes run on other locks than --runtime=" + results_.run.runtime + " asks for");
         count("threads_unobserved", "warning", book.threads_unobserved,
               "% threads found no record and were not observed");
         count("files_overflow", "note", book.files_overflow,
@@ -111,6 +114,16 @@ class QualityStore {
                   "% processes left counters but no events");
         if (!results_.run.finished)
             row("open_run", "note", 1, "the run was still going, or its launcher died");
+    }
+
+    /// Processes with a counters file whose runtime is not the one that was asked for.
+    std::uint64_t unlike_asked() const {
+        if (results_.run.runtime.empty()) return 0;
+        const auto& processes = results_.analysis.world.processes();
+        return static_cast<std::uint64_t>(
+            std::count_if(processes.begin(), processes.end(), [&](const Process& process) {
+                return process.has_counters && choice("runtime", process.runtime) != results_.run.runtime;
+            }));
     }
 
     std::uint64_t counter_sum(const char* name) const {
@@ -142,7 +155,7 @@ void store_meta(Results& results) {
     const auto number = [](std::optional<std::int64_t> value) {
         return value ? std::to_string(*value) : std::string{};
     };
-    rows("schema_version", "1");
+    rows("schema_version", "2");
     rows("latchkey_version", run.version);
     rows("run_name", results.run_name);
     rows("command", run.command);

@@ -27,7 +27,7 @@ class SignalStore {
         results_.signal_rows = grouping_.row_of;
         fold_pairs();
         collect_facts();
-        Rows rows(results_.db, "signals", 21);
+        Rows rows(results_.db, "signals", 23);
         for (std::uint32_t row = 1; row <= grouping_.order.size(); ++row) store_row(rows, row);
         store_places();
         store_pairs();
@@ -147,6 +147,7 @@ class SignalStore {
             s.waits += from.waits, s.timeouts += from.timeouts, s.open_waits += from.open_waits,
                 s.wakes += from.wakes;
             s.wait_ns += from.wait_ns, s.wakeup_ns += from.wakeup_ns;
+            s.spun += from.spun, s.requeued += from.requeued;
             s.wait_max_ns = std::max(s.wait_max_ns, from.wait_max_ns);
             s.times.merge(results_.analysis.locks.pool(), from.times);
             instances += from.instances;
@@ -164,7 +165,7 @@ class SignalStore {
              row_or_null(results_.places.call_site(best.process, best.init_site)),
              name_of(verdict.wait_class), verdict.why, s.waits, s.timeouts, s.open_waits, s.wakes, s.wait_ns,
              s.wait_max_ns, s.times.quantile(pool, .5), s.times.quantile(pool, .9),
-             s.times.quantile(pool, .99), Blob{s.times.blob(pool)}, s.wakeup_ns);
+             s.times.quantile(pool, .99), Blob{s.times.blob(pool)}, s.wakeup_ns, s.spun, s.requeued);
     }
 
     void store_places() {

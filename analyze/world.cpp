@@ -97,6 +97,8 @@ void World::on(const Moment& moment, const record::process_started& event) {
     process.start_ns = event.start_ns;
     process.start_realtime_ns = event.realtime_ns;
     process.level = event.level;
+    process.runtime = event.runtime;
+    process.handoff = event.handoff;
     process.exe = event.exe;
     process.title = event.cmdline;
     if (const std::uint32_t* parent = latest_.find(event.ppid)) set_parent(process, processes_[*parent]);

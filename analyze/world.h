@@ -62,8 +62,9 @@ struct Process {
     std::uint32_t parent = kNone;
     std::uint32_t family = 0;  // the oldest known ancestor with the same executable: they share addresses
     std::uint8_t level = 1;
+    std::uint8_t runtime = 0, handoff = 0;  // places in the lists of options.def
     bool exited = false;
-    bool has_trace = false;
+    bool has_trace = false, has_counters = false;
     std::uint64_t start_ns = 0, start_realtime_ns = 0, end_ns = 0, cpu_ns = 0, last_ns = 0;
     std::string exe, title;
     std::vector<Module> modules;
@@ -140,7 +141,8 @@ class World {
 
     Process& add_process(std::uint32_t folder, std::uint32_t pid);
     Thread& add_thread(Process& process, std::uint32_t tid);
-    /// The thread with that id, first in the process, then in any (locks may be shared); kNone if there is none.
+    /// The thread with that id, first in the process, then in any (locks may be shared); kNone if there is
+    /// none.
     std::uint32_t thread_index(const Process& process, std::uint32_t tid);
     /// Return addresses of a stack, innermost first; looks in the parents of a forked process too.
     std::vector<std::uint64_t> frames(const Process& process, std::uint32_t stack);

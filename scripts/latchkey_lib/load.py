@@ -11,7 +11,7 @@ from urllib.parse import quote
 from latchkey_lib.analysis import RESULT
 from latchkey_lib.messages import DataError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SITE_COLUMNS = "coalesce(s.name, '?') AS site, s.file || ':' || s.line AS place"  # of sites AS s
 
 

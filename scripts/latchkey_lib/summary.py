@@ -70,7 +70,21 @@ def _header(result: Result) -> str:
         f"{name} ({who}) on {result.meta.get('host') or '?'}, {_counted(result.number('cpus'), 'cpu')}: "
         f"{units.duration(result.number('duration_ns'))}, "
         f"{_counted(threads, 'thread')} in {_counted(roles, 'role')}, "
-        f"level {result.meta.get('level')}{_thresholds(result)}"
+        f"level {result.meta.get('level')}{_thresholds(result)}{_runtime(result)}"
+    )
+
+
+def _runtime(result: Result) -> str:
+    """Whose locks it was, unless they were all the C library's; and of how many processes, if not of all."""
+    rows = result.rows(
+        "SELECT runtime, handoff, count(*) AS n, (SELECT count(*) FROM processes) AS of FROM processes "
+        "WHERE runtime != 'off' GROUP BY runtime, handoff ORDER BY n DESC"
+    )
+    return "".join(
+        f", runtime {row['runtime']}"
+        + (f", handoff {row['handoff']}" if row["handoff"] else "")
+        + (f" ({row['n']} of {row['of']} processes)" if row["n"] != row["of"] else "")
+        for row in rows
     )
 
 
@@ -113,6 +127,7 @@ def _locks(result: Result, filters: Filters, style: Style, limit: int) -> Iterat
                 *_shares("blamed on", places.of(own, "release", "holder"), total, style),
                 *_shares("waited at", places.of(own, "waiter"), total, style),
                 *_between(pairs, row[table.index("lock")], style),
+                *_endings(table, row, style),
             ]
         )
     yield from _with_details(
@@ -155,6 +170,20 @@ def _shares(label: str, places: list[Place], total: Value, style: Style) -> Iter
         yield render.shorten_end(
             f"     {label if not number else '':<9} {share:>7}  {place.chain}", style.width
         )
+
+
+def _endings(table: Table, row: tuple[Value, ...], style: Style) -> Iterator[str]:
+    """One line for a lock of Latchkey's own: how the waits for it ended."""
+    spun, woken, handed, requeued = (row[table.index(name)] for name in ("spun", "woken", "handed", "requeued"))
+    if ended := (spun or 0) + (woken or 0) + (handed or 0):
+        shown = [
+            f"{render.share(part, ended)} {how}"
+            for part, how in ((spun, "spinning"), (woken, "woken"), (handed, "handed over"))
+            if part
+        ]
+        if requeued:
+            shown.append(f"{units.count(requeued)} came from a condition variable")
+        yield render.shorten_end(f"     waits end {', '.join(shown)}", style.width)
 
 
 def _between(pairs: Table, lock: Value, style: Style) -> Iterator[str]:

@@ -16,7 +16,7 @@ Value = int | float | str | None
 
 @dataclass(frozen=True)
 class Column:
-    """kind: text | duration | count | size | percent. rank: 0 always shown as text; the higher, the
+    """kind: text | duration | count | decimal | size | percent. rank: 0 always shown as text; the higher, the
     wider the terminal must be; 9: in JSON and CSV only. group: heading above several columns."""
 
     name: str
@@ -32,8 +32,8 @@ class Column:
             return units.UNKNOWN if value is None or value == "" else str(value)
         if self.kind == "duration":
             return units.duration(value) if not raw_ns else units.UNKNOWN if value is None else f"{value} ns"
-        shown = {"count": units.count, "size": units.size, "percent": units.percent}[self.kind](value)
-        return shown
+        show = {"count": units.count, "decimal": units.decimal, "size": units.size, "percent": units.percent}
+        return show[self.kind](value)
 
 
 @dataclass
@@ -98,6 +98,11 @@ def ns(name: str, title: str, rank: int = 0, group: str = "") -> Column:
 def number(name: str, title: str, unit: str, rank: int = 0, group: str = "") -> Column:
     """A column of counts of `unit`."""
     return Column(name, title, "count", unit, rank, group)
+
+
+def decimal(name: str, title: str, unit: str, rank: int = 0, group: str = "") -> Column:
+    """A column of means: of counts of `unit`, with a fraction."""
+    return Column(name, title, "decimal", unit, rank, group)
 
 
 def size(name: str, title: str, rank: int = 0, group: str = "") -> Column:

@@ -157,6 +157,11 @@ def read_objects(path: Path) -> list[tuple[str, int]]:
     return [(row.args[0], int(row.args[1])) for row in _rows(path, "OBJECT")]
 
 
+def read_passages(path: Path) -> list[tuple[int, str]]:
+    """PASSAGE rows of events.def: value and meaning."""
+    return [(int(row.args[1]), row.args[2]) for row in _rows(path, "PASSAGE")]
+
+
 def read_counters(path: Path) -> list[Counter]:
     """Rows of counters.def."""
     return [Counter(*row.args) for row in _rows(path, "COUNTER")]

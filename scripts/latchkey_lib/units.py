@@ -25,6 +25,11 @@ def count(number: int | None) -> str:
     return _three_digits(number / scale, scale) + unit
 
 
+def decimal(number: float | None) -> str:
+    """0.3, 12.0."""
+    return UNKNOWN if number is None else f"{number:.1f}"
+
+
 def size(number: int | None) -> str:
     """512 B, 4.00 KiB."""
     if number is None:

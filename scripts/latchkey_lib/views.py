@@ -5,10 +5,13 @@ A view takes the result and the filters and returns its table sorted. Columns th
 columns has no room for have a rank, see table.Column.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from latchkey_lib.filters import Filters
 from latchkey_lib.load import SITE_COLUMNS, Result
 from latchkey_lib.places import ARROW, Stacks
-from latchkey_lib.table import Table, Value, ns, number, text
+from latchkey_lib.table import Table, Value, decimal, ns, number, percent, text
 
 
 def locks(result: Result, filters: Filters) -> Table:
@@ -39,6 +42,13 @@ def locks(result: Result, filters: Filters) -> Table:
             number("failed", "failed", "calls", 5),
             number("timeouts", "timeouts", "calls", 5),
             number("open_waits", "open", "waits", 5),
+            number("queue_max", "max", "waiters", 0, "queue"),
+            percent("handed_share", "handed", 0, "queue"),
+            decimal("queue_mean", "mean", "waiters", 4, "queue"),
+            number("spun", "spun", "waits", 4),
+            number("woken", "woken", "waits", 9),
+            number("handed", "handed", "waits", 9),
+            number("requeued", "requeued", "waits", 4),
             text("name_source", "named by", 9),
             number("id", "id", "", 9),
         ),
@@ -85,12 +95,29 @@ def locks(result: Result, filters: Filters) -> Table:
                 row["failed"],
                 row["timeouts"],
                 row["open_waits"],
+                *(_passages(row) if not mine else (None,) * 7),
                 row["name_source"],
                 row["id"],
             )
         )
     table.sort(table.order)
     return table
+
+
+def _passages(row: Mapping[str, Any]) -> tuple[Value, ...]:
+    """How the waits of a lock ended; not known unless the lock is Latchkey's own."""
+    ended = row["spun"] + row["woken"] + row["handed"]
+    if not ended and not row["queued"]:
+        return (None,) * 7
+    return (
+        row["queue_max"],
+        100.0 * row["handed"] / ended if ended else None,
+        row["queue_sum"] / row["queued"] if row["queued"] else None,
+        row["spun"],
+        row["woken"],
+        row["handed"],
+        row["requeued"],
+    )
 
 
 def _waited_by_role(result: Result, filters: Filters) -> dict[int, tuple[int, int, int]]:
@@ -126,6 +153,8 @@ def signals(result: Result, filters: Filters) -> Table:
             number("timeouts", "timeouts", "waits", 2),
             number("wakes", "wakes", "calls", 3),
             number("open_waits", "open", "waits", 5),
+            number("spun", "spun", "waits", 4),
+            number("requeued", "requeued", "waits", 4),
             text("why", "why this class", 9),
             text("name_source", "named by", 9),
             number("id", "id", "", 9),
@@ -151,6 +180,8 @@ def signals(result: Result, filters: Filters) -> Table:
                     row["timeouts"],
                     row["wakes"],
                     row["open_waits"],
+                    row["spun"],
+                    row["requeued"],
                     row["why"],
                     row["name_source"],
                     row["id"],

@@ -67,6 +67,8 @@ class Schedule {
 
     /// True waiting time caused by each thread's holds.
     const std::map<std::uint32_t, std::uint64_t>& caused() const { return caused_; }
+    /// How the waits that were delivered ended; queue_max is that of any lock.
+    const Passages& ended() const { return ended_; }
 
   private:
     struct Report {
@@ -80,6 +82,7 @@ class Schedule {
         std::uint32_t thread = 0;
         std::uint64_t since_ns = 0;
         std::uint32_t owner = 0;
+        std::uint32_t ahead = 0;  // waiters that were there before it
     };
     struct Mutex {
         std::uint32_t owner = 0;
@@ -119,7 +122,9 @@ class Schedule {
     }
 
     void request(Mutex& mutex, std::uint32_t thread) {
-        if (mutex.owner != 0) return mutex.queue.push_back({thread, now_ns_, mutex.owner});
+        if (mutex.owner != 0)
+            return mutex.queue.push_back(
+                {thread, now_ns_, mutex.owner, static_cast<std::uint32_t>(mutex.queue.size())});
         take(mutex, thread);
     }
 
@@ -163,6 +168,7 @@ class Schedule {
         } else if (happens(disturbances_.times_out)) {
             report.wait.result = ETIMEDOUT;
         }
+        pass(report.wait, waiter.ahead);
         reports_.push_back(report);
         if (report.wait.result == 0)
             take(mutexes_[lock], waiter.thread);
@@ -175,7 +181,25 @@ class Schedule {
         }
     }
 
-    static void deliver(Feed& feed, const Report& report) {
+    /// Who is first may spin; who gave up has no passage; the others slept in the queue.
+    void pass(record::lock_wait& wait, std::uint32_t ahead) {
+        const std::uint64_t kind = passed_++ % 3;
+        wait.queue = ahead;
+        Passage passage = kind == 1 ? Passage::kWoken : Passage::kHanded;
+        if (kind == 0 && ahead == 0) passage = Passage::kSpun;
+        if (wait.result != 0) passage = Passage::kUnknown;
+        wait.passage = static_cast<std::uint8_t>(passage);
+    }
+
+    void deliver(Feed& feed, const Report& report) {
+        if (report.is_wait) {
+            const auto passage = static_cast<Passage>(report.wait.passage);
+            ended_.spun += passage == Passage::kSpun;
+            ended_.woken += passage == Passage::kWoken;
+            ended_.handed += passage == Passage::kHanded;
+            ended_.queue_sum += report.wait.queue;
+            ended_.queue_max = std::max<std::uint64_t>(ended_.queue_max, report.wait.queue);
+        }
         if (report.is_wait)
             feed.emit(report.ts, static_cast<std::int32_t>(report.thread), report.wait);
         else
@@ -190,6 +214,8 @@ class Schedule {
     Mutex mutexes_[kLocks];
     std::vector<Report> reports_;
     std::map<std::uint32_t, std::uint64_t> caused_;
+    Passages ended_;
+    std::uint64_t passed_ = 0;
 };
 
 /// The law in the totals and, per lock, in what becomes rows of the database.
@@ -209,13 +235,31 @@ void expect_conserved(const Feed& feed, std::uint64_t seed) {
     }
 }
 
+/// However waits are divided among locks, each is counted once in the way it ended.
+void expect_passages(const Feed& feed, const Passages& ended, std::uint64_t seed) {
+    Passages sum;
+    for (const LockStats& stats : feed.analysis.locks.stats()) {
+        const Passages& own = stats.passages;
+        ASSERT_LE(own.spun + own.woken + own.handed, stats.contended) << "seed " << seed;
+        ASSERT_LE(own.woken + own.handed, own.queued) << "seed " << seed;
+        ASSERT_LE(own.queue_sum, own.queued * own.queue_max) << "seed " << seed;
+        sum.merge(own);
+    }
+    ASSERT_EQ(std::tuple(sum.spun, sum.woken, sum.handed, sum.queue_sum, sum.queue_max),
+              std::tuple(ended.spun, ended.woken, ended.handed, ended.queue_sum, ended.queue_max))
+        << "seed " << seed;
+    ASSERT_LT(sum.queue_max, kThreads) << "seed " << seed;
+}
+
 class BlameProperty : public ::testing::TestWithParam<Disturbances> {};
 
 TEST_P(BlameProperty, WaitedIsChargedPlusUnownedPlusOpen) {
     for (std::uint64_t seed = 1; seed <= 60; ++seed) {
         Feed feed;
-        Schedule(seed, GetParam()).play(feed);
+        Schedule schedule(seed, GetParam());
+        schedule.play(feed);
         expect_conserved(feed, seed);
+        expect_passages(feed, schedule.ended(), seed);
         if (HasFatalFailure()) return;
     }
 }

@@ -78,6 +78,34 @@ TEST(EventPlan, MissingFieldsAreZeroAndUnknownOnesAreSkipped) {
     EXPECT_EQ(event.site, 0u);
 }
 
+/// A trace of the version before the replacement runtime: the fields that it lacks are zero, nothing else
+/// moves.
+TEST(EventPlan, WaitsOfOlderTracesHaveNoPassage) {
+    const auto check = [](auto event, std::size_t added_fields, std::size_t added_bytes) {
+        const TraceLayout now =
+            layout_of(testing::metadata_text_for("00112233-4455-6677-8899-aabbccddeeff", 1));
+        EventLayout layout = now.streams.at(0).events.at(static_cast<std::uint32_t>(event.kId));
+        layout.fields.resize(layout.fields.size() - added_fields);
+        const EventPlan plan = plan_for(layout);
+        EXPECT_FALSE(plan.packed);
+        std::mt19937_64 random(5);
+        testing::RecordFiller filler(random);
+        for_each_field(event, filler);
+        std::vector<unsigned char> bytes;
+        testing::WireWriter writer(bytes);
+        for_each_field(event, writer);
+        const unsigned char* end = bytes.data() + bytes.size() - added_bytes;
+        decltype(event) back;
+        back.passage = 1;
+        ASSERT_EQ(decode(plan, bytes.data(), end, back), end);
+        EXPECT_EQ(back.passage, 0);
+        EXPECT_EQ(back.waiter, event.waiter);
+        EXPECT_EQ(back.site, event.site);
+    };
+    check(record::lock_wait{}, 2, sizeof(std::uint32_t) + sizeof(std::uint8_t));
+    check(record::signal_wait{}, 1, sizeof(std::uint8_t));
+}
+
 TEST(EventPlan, NarrowSignedNumbersKeepTheirSign) {
     EventLayout layout;
     layout.name = "latchkey:io";

@@ -220,6 +220,56 @@ TEST(LockModel, LocksBeyondTheBoundShareRecords) {
     EXPECT_GT(feed.analysis.locks.folded_locks(), 0u);
 }
 
+TEST(LockModel, WaitsEndInTheirWayAndTheQueueIsOfThoseThatSlept) {
+    Feed feed;
+    record::lock_wait wait = waited(kLock, 50, 1, 0x10);
+    const auto emit = [&](Passage passage, std::uint32_t queue, std::uint8_t result = 0) {
+        wait.passage = static_cast<std::uint8_t>(passage);
+        wait.queue = queue;
+        wait.result = result;
+        feed.emit(1000, 2, wait);
+    };
+    emit(Passage::kSpun, 0);
+    emit(Passage::kWoken, 0);
+    emit(Passage::kHanded, 4);
+    emit(Passage::kUnknown, 7, ETIMEDOUT);  // gave up in the queue
+    emit(Passage::kUnknown, 0);             // the C library's
+    emit(static_cast<Passage>(200), 0);     // of no version that is known
+    const Passages& passages = only_stats(feed).passages;
+    EXPECT_EQ(passages.spun, 1u);
+    EXPECT_EQ(passages.woken, 1u);
+    EXPECT_EQ(passages.handed, 1u);
+    EXPECT_EQ(passages.requeued, 0u);
+    EXPECT_EQ(passages.queued, 4u) << "those that slept, whoever was before them, and what has a queue";
+    EXPECT_EQ(passages.queue_sum, 11u);
+    EXPECT_EQ(passages.queue_max, 7u);
+    EXPECT_EQ(only_stats(feed).contended, 6u);
+}
+
+TEST(LockModel, RequeuedWaitersOfACondvarCountForItsMutex) {
+    Feed feed;
+    record::signal_wait wait;
+    wait.address = 0x5000;
+    wait.mutex = kLock;
+    wait.wait_ns = 100;
+    wait.object = static_cast<std::uint8_t>(Object::cond);
+    for (const Passage passage : {Passage::kUnknown, Passage::kSpun, Passage::kWoken, Passage::kHanded})
+        wait.passage = static_cast<std::uint8_t>(passage), feed.emit(1000, 1, wait);
+    EXPECT_TRUE(feed.analysis.locks.stats().empty()) << "none of these stood in the mutex's queue";
+    for (const Passage passage :
+         {Passage::kRequeuedWoken, Passage::kRequeuedHanded, Passage::kRequeuedHanded})
+        wait.passage = static_cast<std::uint8_t>(passage), feed.emit(1000, 1, wait);
+    const LockStats& stats = only_stats(feed);
+    EXPECT_EQ(stats.lock->address, kLock);
+    EXPECT_EQ(stats.passages.woken, 1u);
+    EXPECT_EQ(stats.passages.handed, 2u);
+    EXPECT_EQ(stats.passages.requeued, 3u);
+    EXPECT_EQ(stats.contended, 0u) << "the waits are the condvar's";
+    const Signal& signal = feed.analysis.signals.signals().front();
+    EXPECT_EQ(signal.spun, 1u);
+    EXPECT_EQ(signal.requeued, 3u);
+}
+
 TEST(LockModel, WaitLongerThanTheClockHasRunIsLeftOut) {
     Feed feed;
     feed.emit(1000, 2, waited(kLock, 2000, 1, 0x10));

@@ -29,12 +29,14 @@ TemporaryDirectory::~TemporaryDirectory() {
     std::filesystem::remove_all(path_, ignored);
 }
 
-void write_run_json(const std::filesystem::path& directory, const std::string& level) {
+void write_run_json(const std::filesystem::path& directory, const std::string& level,
+                    const std::string& runtime) {
     std::filesystem::create_directories(directory / "counters");
     std::filesystem::create_directories(directory / "trace");
     std::ofstream(directory / "run.json")
         << R"({"format":1,"version":"0.1.0","command":["./program","--fast"],"level":")" << level
-        << R"(","options":{"min_wait":"10us"},"host":"testhost","cpus":2,"started_ns":1700000000000000000,)"
+        << R"(","options":{"min_wait":"10us")" << (runtime.empty() ? "" : R"(,"runtime":")" + runtime + '"')
+        << R"(},"host":"testhost","cpus":2,"started_ns":1700000000000000000,)"
         << R"("finished":"2023-11-14T22:13:30","duration_ns":10000000000,"exit_status":0,"lttng":{"lost_events":0}})";
 }
 
@@ -64,8 +66,8 @@ void CountersWriter::write(const std::filesystem::path& path) const {
             for (const auto& [field, value] : record.texts) texts.insert(field);
         }
         for (const std::string& field : numbers) {
-            const bool is_plain =
-                field == "state" || field == "pid" || field == "tid" || field == "wait_object";
+            const bool is_plain = field == "state" || field == "pid" || field == "tid" ||
+                                  field == "wait_object" || field == "runtime" || field == "handoff";
             const char* unit = is_plain ? "-" : field.ends_with("_ns") ? "ns" : "calls";
             fields << "field " << name << ' ' << field << " u64 " << stride << ' ' << unit << '\n';
             offsets[name][field] = stride;

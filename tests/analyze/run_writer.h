@@ -24,8 +24,9 @@ class TemporaryDirectory {
     std::filesystem::path path_;
 };
 
-/// Writes DIRECTORY/run.json of a finished run.
-void write_run_json(const std::filesystem::path& directory, const std::string& level);
+/// Writes DIRECTORY/run.json of a finished run. runtime: what was asked for; empty: no such option yet.
+void write_run_json(const std::filesystem::path& directory, const std::string& level,
+                    const std::string& runtime = {});
 
 /// One counters file: numbers and texts by section, record and field name; what is not set is zero.
 class CountersWriter {

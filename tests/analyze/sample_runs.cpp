@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "analyze/calls.h"
+#include "analyze/choices.h"
 #include "tests/analyze/feed.h"
 #include "tests/analyze/run_writer.h"
 #include "tests/analyze/trace_writer.h"
@@ -64,10 +65,15 @@ record::thread_started thread(std::uint32_t tid, std::uint32_t creator, const ch
 /// A trace whose process 100 has two workers and a flusher, with the head that every recording has.
 class Program {
   public:
-    Program(const fs::path& run, const char* level_name, std::uint8_t level)
+    /// runtime 0: as a version that did not know the option wrote it.
+    Program(const fs::path& run, const char* level_name, std::uint8_t level, std::uint8_t runtime = 0,
+            std::uint8_t handoff = 0)
         : trace_(run / "trace" / "ust" / "pid" / "program-100", 2, 100) {
-        testing::write_run_json(run, level_name);
-        at(0, 100, process(100, 1, kStart, level, "program --fast"));
+        testing::write_run_json(run, level_name, runtime == 0 ? "" : std::string(choice("runtime", runtime)));
+        record::process_started started = process(100, 1, kStart, level, "program --fast");
+        started.runtime = runtime;
+        started.handoff = handoff;
+        at(0, 100, started);
         at(0, 100, module());
         at(0, 100, thread(100, 0, "program"));
         at(1, 101, thread(101, 100, "worker1"));
@@ -228,6 +234,47 @@ void counters_only(const fs::path& run) {
     writer.write(run / "counters" / "100");
 }
 
+record::lock_wait passed(std::uint64_t lock, Passage passage, std::uint32_t queue) {
+    record::lock_wait wait = waited(lock, 5 * kMs, 102, kBase + 0x140);
+    wait.site = kBase + 0x110;
+    wait.passage = static_cast<std::uint8_t>(passage);
+    wait.queue = queue;
+    return wait;
+}
+
+/// Runtime own, handoff fifo: waits that end in each way, on a global and on two locks of one class; a
+/// condvar whose waiters are moved to the global's queue; a child that runs on the C library's locks
+/// nevertheless.
+void own(const fs::path& run) {
+    Program program(run, "contended", 1, 1, 2);
+    program.at(10, 101, passed(kData + 0x40, Passage::kSpun, 0));
+    program.at(20, 101, passed(kData + 0x40, Passage::kWoken, 2));
+    program.at(30, 102, passed(kData + 0x40, Passage::kHanded, 6));
+    record::lock_wait wait = passed(kData + 0x40, Passage::kUnknown, 3);
+    wait.result = 110;
+    program.at(40, 102, wait);
+    wait = passed(kData + 0x40, Passage::kUnknown, 0);
+    wait.passage = 77;  // of a version to come
+    program.at(50, 102, wait);
+    for (const std::uint64_t lock : {kHeap, kHeap + 0x100}) {
+        wait = passed(lock, Passage::kHanded, lock == kHeap ? 9 : 1);
+        wait.init_site = kBase + 0x150;
+        program.at(60, 101, wait);
+    }
+    record::signal_wait requeued = signal(Object::cond, kData + 0x80, 8, 103, 69);
+    requeued.mutex = kData + 0x40;
+    for (const Passage passage : {Passage::kRequeuedWoken, Passage::kRequeuedHanded, Passage::kSpun}) {
+        requeued.passage = static_cast<std::uint8_t>(passage);
+        program.at(70, 101, requeued);
+    }
+    program.at(80, 100, record::process_exited{});
+    CountersWriter writer = counters(100, 1);
+    writer.set("process", 0, "runtime", 1);
+    writer.set("process", 0, "handoff", 2);
+    writer.write(run / "counters" / "100");
+    counters(200, 1).write(run / "counters" / "200");
+}
+
 /// Killed: no end, one stream cut in a packet, one that is no stream; the counters tell of an open wait.
 void killed(const fs::path& run) {
     {
@@ -259,5 +306,6 @@ int main(int argc, char** argv) {
     signals(directory / "signals");
     counters_only(directory / "counters_only");
     killed(directory / "killed");
+    own(directory / "own");
     return 0;
 }

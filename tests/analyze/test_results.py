@@ -16,11 +16,14 @@ from pathlib import Path
 BUILD = Path(os.environ["LATCHKEY_BUILD"])
 ANALYZE = BUILD / "analyze" / "latchkey-analyze"
 EXPECTED = Path(__file__).resolve().parent / "expected"
-SAMPLES = ("contended", "full", "signals", "counters_only", "killed")
+SAMPLES = ("contended", "full", "signals", "counters_only", "killed", "own")
 CONSERVATION = """
 SELECT name, object, wait_ns, coalesce((SELECT sum(ns) FROM lock_sites WHERE lock = id AND side = 'holder'), 0),
        coalesce((SELECT sum(ns) FROM lock_sites WHERE lock = id AND side = 'waiter'), 0),
        coalesce((SELECT sum(ns) FROM lock_pairs WHERE lock = id), 0) FROM locks
+"""
+PASSAGES = """
+SELECT name, contended, spun + woken + handed, woken + handed, requeued, queued, queue_sum, queue_max FROM locks
 """
 
 
@@ -78,8 +81,20 @@ class Results(unittest.TestCase):
                     self.assertEqual((waited,) * 3, (charged, by_waiter, by_pair), f"{name}: {kind} {lock}")
             db.close()
 
+    def test_each_wait_ends_in_one_way(self) -> None:
+        for name in SAMPLES:
+            analyze(self.runs / name)
+            with sqlite3.connect(self.runs / name / "result.db") as db:
+                for row in db.execute(PASSAGES):
+                    lock, waits, ended, slept, requeued, queued, queue_sum, queue_max = row
+                    self.assertLessEqual(ended, waits + requeued, f"{name}: {lock}")
+                    self.assertLessEqual(requeued, slept, f"{name}: {lock}")
+                    self.assertLessEqual(queue_max, queue_sum, f"{name}: {lock}")
+                    self.assertLessEqual(queue_sum, queued * queue_max, f"{name}: {lock}")
+            db.close()
+
     def test_readers_agree(self) -> None:
-        for name in ("contended", "full", "signals"):
+        for name in ("contended", "full", "signals", "own"):
             other = self.runs / f"{name}.db"
             own = self.runs / f"{name}-own.db"
             self.assertEqual(analyze(self.runs / name, "--reader", "babeltrace2", "-o", other).returncode, 0)

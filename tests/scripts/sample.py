@@ -23,9 +23,12 @@ META = {
     "finished": "1",
 }
 
+# The last columns of a lock: how waits ended on Latchkey's own locks.
+UNCURED = (0, 0, 0, 0, 0, 0, 0)
+
 # Each row in the order of the columns of schema.sql.
 ROWS = {
-    "processes": [(1, 812, 1, "/usr/bin/store", None, 0, 10_000_000_000, 6_000_000_000, 1, 1)],
+    "processes": [(1, 812, 1, "/usr/bin/store", None, 0, 10_000_000_000, 6_000_000_000, 1, 1, "off", None)],
     "roles": [(1, "main", 1), (2, "writer*", 2), (3, "flusher", 1)],
     "threads": [
         (1, 1, 812, "store", 1, None, None, 0, 0, 10_000_000_000, 100_000_000),
@@ -89,6 +92,7 @@ ROWS = {
             None,
             2_800_000_000,
             40,
+            *UNCURED,
         ),
         (
             2,
@@ -120,6 +124,7 @@ ROWS = {
             None,
             None,
             None,
+            *UNCURED,
         ),
         (
             3,
@@ -151,6 +156,7 @@ ROWS = {
             None,
             None,
             None,
+            *UNCURED,
         ),
     ],
     "lock_sites": [
@@ -191,6 +197,8 @@ ROWS = {
             29_000_000,
             None,
             5_000_000,
+            0,
+            0,
         ),
         (
             2,
@@ -214,6 +222,8 @@ ROWS = {
             890_000_000,
             None,
             2_000_000,
+            0,
+            0,
         ),
     ],
     "signal_sites": [
@@ -270,6 +280,20 @@ ROWS = {
         ("unresolved_sites", "note", 2, "2 of 6 sites have no symbol."),
     ],
 }
+
+
+def on_own_locks(run: Path) -> Path:
+    """The same run with runtime own: the first lock's waits ended in each way, the second's are not known."""
+    process = (*ROWS["processes"][0][:-2], "own", "aged")
+    child = (2, 900, 812, "/usr/bin/store", None, 0, 10_000_000_000, 0, 1, 1, "off", None)
+    first, *others = ROWS["locks"]
+    signal, idle = ROWS["signals"]
+    return write(
+        run,
+        processes=[process, child],
+        locks=[(*first[: -len(UNCURED)], 600, 225, 75, 40, 320, 2400, 31), *others],
+        signals=[(*signal[:-2], 10, 40), idle],
+    )
 
 
 def write(run: Path, meta: dict[str, str] | None = None, **more: list[tuple]) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LATCHKEY = ROOT / "scripts" / "latchkey"
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 _PT_INTERP, _PT_LOAD = 3, 1
 

@@ -35,7 +35,16 @@ _GOLDEN = {
     "lock.csv": (["--format", "csv"], "110"),
     "role.csv": (["--by", "role", "--format", "csv"], "110"),
     "file.json": (["--by", "file", "--format", "json"], "110"),
+    "own-report-110.txt": ([], "110"),
+    "own-by-lock-110.txt": (["--by", "lock"], "110"),
+    "own-by-lock-80.txt": (["--by", "lock"], "80"),
+    "own-lock.csv": (["--format", "csv"], "110"),
 }
+
+
+def sample_for(name: str, directory: Path) -> Path:
+    """The run that an expected file is of: own-* is a run with runtime own."""
+    return sample.on_own_locks(directory / "own") if name.startswith("own-") else sample.write(directory / "run")
 
 
 def output(run: Path, args: list[str], columns: str) -> str:
@@ -67,17 +76,19 @@ class Report(TemporaryDirectory):
 
     def test_output_is_exactly_as_expected(self) -> None:
         self.maxDiff = None
-        for name, (args, columns) in _GOLDEN.items():
+        for number, (name, (args, columns)) in enumerate(_GOLDEN.items()):
             with self.subTest(name=name):
-                self.assertEqual(output(self.run_dir, args, columns), (_EXPECTED / name).read_text())
+                run = sample_for(name, self.directory / str(number))
+                self.assertEqual(output(run, args, columns), (_EXPECTED / name).read_text())
 
     def test_no_line_is_wider_than_the_terminal(self) -> None:
-        result = Result(self.run_dir)
-        self.addCleanup(result.close)
-        for width in range(40, 200, 13):
-            for raw_ns in (False, True):
-                for line in summary.report(result, Filters(), Style(width, raw_ns=raw_ns), 20):
-                    self.assertLessEqual(len(line), width, line)
+        for run in (self.run_dir, sample.on_own_locks(self.directory / "own")):
+            result = Result(run)
+            self.addCleanup(result.close)
+            for width in range(40, 200, 13):
+                for raw_ns in (False, True):
+                    for line in summary.report(result, Filters(), Style(width, raw_ns=raw_ns), 20):
+                        self.assertLessEqual(len(line), width, line)
 
     def test_json_describes_itself(self) -> None:
         content = json.loads(self.report("--format", "json"))
@@ -97,6 +108,37 @@ class Report(TemporaryDirectory):
                 value for name, value in role.items() if name not in ("role", "threads", "alive", "waited")
             )
             self.assertEqual(parts, role["alive"])
+
+    def test_how_waits_ended_is_known_of_own_locks_only(self) -> None:
+        own = sample.on_own_locks(self.directory / "own")
+        content = json.loads(latchkey("report", own, "--format", "json", "--by", "lock").stdout)
+        table = content["tables"][0]
+        names = [column["name"] for column in table["columns"]]
+        first, second = (dict(zip(names, row)) for row in table["rows"][:2])
+        shown = ("queue_max", "queue_mean", "handed_share", "spun", "woken", "handed", "requeued")
+        self.assertEqual([first[name] for name in shown], [31, 7.5, 100.0 * 75 / 900, 600, 225, 75, 40])
+        self.assertEqual([second[name] for name in shown], [None] * 7)
+        of_role = json.loads(
+            latchkey("report", own, "--format", "json", "--by", "lock", "--role", "writer*").stdout
+        )["tables"][0]["rows"][0]
+        self.assertIsNone(dict(zip(names, of_role))["queue_max"], "it is not the role's")
+
+    def test_header_names_the_runtime_unless_it_is_off(self) -> None:
+        def header(*processes: tuple[str, str | None]) -> str:
+            rows = [(*sample.ROWS["processes"][0][:-2], *process) for process in processes]
+            rows = [(number + 1, *row[1:]) for number, row in enumerate(rows)]
+            run = sample.write(self.directory / f"run{len(list(self.directory.iterdir()))}", processes=rows)
+            text = latchkey("report", run, environ={"COLUMNS": "200"}).stdout
+            return next(line for line in text.splitlines() if line.startswith("store "))
+
+        self.assertNotIn("runtime", header(("off", None)))
+        self.assertTrue(header(("own", "aged")).endswith("I/O >= 100 us), runtime own, handoff aged"))
+        self.assertTrue(header(("kernel-pi", None)).endswith(", runtime kernel-pi"))
+        self.assertTrue(
+            header(("own", "fifo"), ("own", "fifo"), ("off", None)).endswith(
+                ", runtime own, handoff fifo (2 of 3 processes)"
+            )
+        )
 
     def test_idle_waits_come_last(self) -> None:
         self.assertEqual([row["class"] for row in self.tables()["signals"]], ["known", "idle"])
@@ -298,7 +340,7 @@ class NoResult(TemporaryDirectory):
 
     def test_a_result_of_another_version(self) -> None:
         sample.write(self.directory, {"schema_version": "999"})
-        self.assertIn("schema 999, this version reads 1", self.refusal(self.directory, 3))
+        self.assertIn("schema 999, this version reads 2", self.refusal(self.directory, 3))
 
     def test_a_damaged_result(self) -> None:
         sample.write(self.directory)
@@ -314,9 +356,9 @@ def write_expected() -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as directory:
-        run = sample.write(Path(directory) / "run")
         _EXPECTED.mkdir(exist_ok=True)
-        for name, (args, columns) in _GOLDEN.items():
+        for number, (name, (args, columns)) in enumerate(_GOLDEN.items()):
+            run = sample_for(name, Path(directory) / str(number))
             (_EXPECTED / name).write_text(output(run, args, columns))
 
 
