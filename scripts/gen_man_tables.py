@@ -80,6 +80,14 @@ def objects(root: Path) -> str:
     )
 
 
+def passages(root: Path) -> str:
+    """Values of the field `passage`."""
+    return "".join(
+        tagged(f".B {value}", quoted(meaning) + ".")
+        for value, meaning in tables.read_passages(root / "preload" / "events.def")
+    )
+
+
 def counters(root: Path) -> str:
     """Counters of a thread with their units."""
     return "".join(
@@ -105,6 +113,7 @@ _TABLES: dict[str, Callable[[Path], str]] = {
     "option_keys": option_keys,
     "events": events,
     "objects": objects,
+    "passages": passages,
     "counters": counters,
     "symbols": symbols,
 }

@@ -48,6 +48,8 @@ class Pages(unittest.TestCase):
                 self.assertIn(f'.BR {field.name} " ({field.type})"', events)
         for name, value in tables.read_objects(ROOT / "preload" / "events.def"):
             self.assertIn(f".B {value}\n{name}\n", events)
+        for value, meaning in tables.read_passages(ROOT / "preload" / "events.def"):
+            self.assertIn(f".B {value}\n{meaning}.\n", events)
         for counter in tables.read_counters(ROOT / "runtime" / "counters.def"):
             self.assertIn(f'.BR {counter.name} "', page("latchkey-counters.5"))
         library = page("liblatchkey-preload.7")
@@ -64,14 +66,14 @@ class Pages(unittest.TestCase):
         )
 
     def test_no_directive_is_left_and_every_table_is_used(self) -> None:
-        sources = [file.read_text() for file in (ROOT / "man").glob("*.[157]")]
+        sources = [file.read_text() for file in (ROOT / "man").glob("*.[1357]")]
         used = {name for source in sources for name in re.findall(r"^@(\w+)@$", source, re.MULTILINE)}
         self.assertEqual(used, set(gen_man_tables._TABLES))
-        for file in (ROOT / "man").glob("*.[157]"):
+        for file in (ROOT / "man").glob("*.[1357]"):
             self.assertNotRegex(page(file.name), r"@\w+@")
 
     def test_every_page_that_is_referred_to_is_there(self) -> None:
-        pages = {file.name for file in (ROOT / "man").glob("*.[157]")}
+        pages = {file.name for file in (ROOT / "man").glob("*.[1357]")}
         for name in pages:
             for target, section in re.findall(r"\.BR ((?:lib)?latchkey[a-z-]*) \((\d)\)", page(name)):
                 self.assertIn(f"{target}.{section}", pages, name)
@@ -125,6 +127,9 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.complete("record", "--min"), {"--min-wait", "--min-io"})
         self.assertEqual(self.complete("record", "--level", ""), {"contended", "full", "counters"})
         self.assertEqual(self.complete("report", "--format", "c"), {"csv"})
+        for subcommand in ("record", "run"):
+            self.assertEqual(self.complete(subcommand, "--runtime", ""), {"off", "own", "kernel-pi"})
+            self.assertEqual(self.complete(subcommand, "--handoff", "f"), {"fifo"})
 
 
 class Scripts(TemporaryDirectory):

@@ -42,6 +42,10 @@ class Values(TemporaryDirectory):
     def test_every_value_that_the_table_names_is_allowed(self) -> None:
         for value in ("contended", "full", "counters"):
             self.assertEqual(resolve("--level", value)["level"], value)
+        for value in ("off", "own", "kernel-pi"):
+            self.assertEqual(resolve("--runtime", value)["runtime"], value)
+        for value in ("aged", "barge", "fifo", "prio"):
+            self.assertEqual(resolve("--handoff", value)["handoff"], value)
         for value in ("waiter,holder", "waiter", "holder", "none", "1", "64"):
             self.assertEqual(resolve("--stacks", value)["stacks"], value)
 
@@ -52,6 +56,10 @@ class Values(TemporaryDirectory):
                 ["--min-wait", "10"],
                 "option --min-wait: '10' is no time; allowed: digits with ns, us, ms or s, such as 10us",
             ),
+            (["--runtime", "on"], "option --runtime: 'on' is unknown; allowed: off, own, kernel-pi"),
+            (["--handoff", "fair"], "option --handoff: 'fair' is unknown; allowed: aged, barge, fifo, prio"),
+            (["--runtime", ""], None),
+            (["--runtime", "own|off"], None),
             (["--min-wait", "-1us"], None),
             (["--min-io", "10 us"], None),
             (["--min-io", "99999999999999999s"], None),
@@ -111,6 +119,15 @@ class CommandLine(unittest.TestCase):
         self.assert_refused("recrod", saying="invalid choice: 'recrod'")
         self.assert_refused(saying="SUBCOMMAND")
         self.assert_refused("run", "--level", "full", "true", saying="--level")
+
+    def test_a_bad_runtime_starts_nothing(self) -> None:
+        for subcommand in ("record", "run"):
+            self.assert_refused(
+                subcommand, "--runtime=fast", "--", "touch", "/nowhere/x", saying="option --runtime: 'fast'"
+            )
+            self.assert_refused(
+                subcommand, "--runtime=own", "--handoff=x", "--", "true", saying="allowed: aged, barge, fifo, prio"
+            )
 
     def test_no_program(self) -> None:
         self.assert_refused("record", saying="no program given")
