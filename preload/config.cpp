@@ -20,7 +20,7 @@ constinit Config config{.is_passive = true,
                         .takes_holder_stacks = true,
                         .stack_depth = 16,
                         .runtime = Runtime::kOff,
-                        .handoff = Handoff::aged,
+                        .handoff = Handoff::kAged,
                         .directory = nullptr,
                         .events_lib = nullptr,
                         .exe = ""};
@@ -104,13 +104,13 @@ bool parse_runtime(const char* v) {
 
 bool parse_handoff(const char* v) {
     if (strcmp(v, "aged") == 0)
-        config.handoff = Handoff::aged;
+        config.handoff = Handoff::kAged;
     else if (strcmp(v, "barge") == 0)
-        config.handoff = Handoff::barge;
+        config.handoff = Handoff::kBarge;
     else if (strcmp(v, "fifo") == 0)
-        config.handoff = Handoff::fifo;
+        config.handoff = Handoff::kFifo;
     else if (strcmp(v, "prio") == 0)
-        config.handoff = Handoff::prio;
+        config.handoff = Handoff::kPrio;
     else
         return false;
     return true;

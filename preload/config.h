@@ -5,15 +5,14 @@
 
 #include <cstdint>
 
+#include "runtime/handoff.h"
+
 namespace latchkey {
 
 enum class Level : uint8_t { kCounters, kContended, kFull };
 
 // Whose locks the program runs on. The values are those of the trace and of the counters file.
 enum class Runtime : uint8_t { kOff = 0, kOwn = 1, kKernelPi = 2 };
-
-// runtime own: who gets a released lock. The values are those of the trace and of the counters file.
-enum class Handoff : uint8_t { aged = 0, barge = 1, fifo = 2, prio = 3 };
 
 struct Config {
     bool is_passive;  // observe nothing: setuid, or not one of --only
