@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Condition variables: pthread_cond_* and cnd_*. A wait gives its mutex back and takes it again inside glibc,
+// Condition variables: pthread_cond_* and cnd_*. A wait gives its mutex back and takes it again by itself,
 // so both are told to the held locks here. A cancelled wait leaves by unwinding through these frames: what it
 // leaves open is closed when the thread ends (abandon_wait), so no cleanup handler is pushed on this path.
 #include "preload/emit.h"
+#include "preload/family.h"
 #include "preload/interpose.h"
 #include "preload/real.h"
 #include "preload/wait.h"
@@ -14,13 +15,14 @@ namespace {
 template <class F>
 int wait_observed(Call call, const void* cond, const void* mutex, Site site, F real_wait) {
     ThreadRecord* record = observed(site);
-    if (record == nullptr) return real_wait();
+    if (record == nullptr) return family::without_passage(real_wait);
     record->calls[call]++;
     SignalWait wait(*record, {kObject_cond, call, cond, mutex, site, 0});
     Release release(*record, {kObject_mutex, call, mutex, nullptr, site, 0});
-    const int result = real_wait();
+    Passage passage;
+    const int result = real_wait(passage);
     release.end();
-    wait.end(result);
+    wait.end(result, 0, passage);
     record->held.push(mutex, site);
     note_acquired(*record, {kObject_mutex, call, mutex, nullptr, site, 0}, 0);
     return result;
@@ -51,9 +53,15 @@ void note_destroyed(const void* cond, Call call, Site site) {
     forget_init(cond);
 }
 
-// C11 results of a wait end as error numbers in events.
-int as_errno(int result) {
-    return result == thrd_timedout ? ETIMEDOUT : result == thrd_success ? 0 : EINVAL;
+// mtx_t, cnd_t and their pthread twins are one object in glibc.
+pthread_cond_t* as_cond(cnd_t* cond) {
+    return reinterpret_cast<pthread_cond_t*>(cond);
+}
+pthread_mutex_t* as_mutex(mtx_t* m) {
+    return reinterpret_cast<pthread_mutex_t*>(m);
+}
+int as_c11(int result) {
+    return result == 0 ? thrd_success : result == ETIMEDOUT ? thrd_timedout : thrd_error;
 }
 
 }  // namespace
@@ -63,52 +71,54 @@ using namespace latchkey;
 
 INTERPOSE(int, pthread_cond_wait, (pthread_cond_t * cond, pthread_mutex_t* m)) {
     return wait_observed(kCall_pthread_cond_wait, cond, m, CALLER,
-                         [&] { return real::pthread_cond_wait(cond, m); });
+                         [&](Passage& passage) { return family::pthread_cond_wait(cond, m, passage); });
 }
 
 INTERPOSE(int, pthread_cond_timedwait,
           (pthread_cond_t * cond, pthread_mutex_t* m, const timespec* deadline)) {
-    return wait_observed(kCall_pthread_cond_timedwait, cond, m, CALLER,
-                         [&] { return real::pthread_cond_timedwait(cond, m, deadline); });
+    return wait_observed(kCall_pthread_cond_timedwait, cond, m, CALLER, [&](Passage& passage) {
+        return family::pthread_cond_timedwait(cond, m, deadline, passage);
+    });
 }
 
 INTERPOSE(int, pthread_cond_clockwait,
           (pthread_cond_t * cond, pthread_mutex_t* m, clockid_t clock, const timespec* deadline)) {
-    return wait_observed(kCall_pthread_cond_clockwait, cond, m, CALLER,
-                         [&] { return real::pthread_cond_clockwait(cond, m, clock, deadline); });
+    return wait_observed(kCall_pthread_cond_clockwait, cond, m, CALLER, [&](Passage& passage) {
+        return family::pthread_cond_clockwait(cond, m, clock, deadline, passage);
+    });
 }
 
 INTERPOSE(int, cnd_wait, (cnd_t * cond, mtx_t* m)) {
-    int result = thrd_error;
-    wait_observed(kCall_cnd_wait, cond, m, CALLER,
-                  [&] { return as_errno(result = real::cnd_wait(cond, m)); });
-    return result;
+    return as_c11(wait_observed(kCall_cnd_wait, cond, m, CALLER, [&](Passage& passage) {
+        return family::pthread_cond_wait(as_cond(cond), as_mutex(m), passage);
+    }));
 }
 
 INTERPOSE(int, cnd_timedwait,
           (cnd_t* __restrict cond, mtx_t* __restrict m, const timespec* __restrict deadline)) {
-    int result = thrd_error;
-    wait_observed(kCall_cnd_timedwait, cond, m, CALLER,
-                  [&] { return as_errno(result = real::cnd_timedwait(cond, m, deadline)); });
-    return result;
+    return as_c11(wait_observed(kCall_cnd_timedwait, cond, m, CALLER, [&](Passage& passage) {
+        return family::pthread_cond_timedwait(as_cond(cond), as_mutex(m), deadline, passage);
+    }));
 }
 
 INTERPOSE(int, pthread_cond_signal, (pthread_cond_t * cond)) {
     return wake_observed(kCall_pthread_cond_signal, cond, 1, CALLER,
-                         [&] { return real::pthread_cond_signal(cond); });
+                         [&] { return family::pthread_cond_signal(cond); });
 }
 
 INTERPOSE(int, pthread_cond_broadcast, (pthread_cond_t * cond)) {
     return wake_observed(kCall_pthread_cond_broadcast, cond, kAll, CALLER,
-                         [&] { return real::pthread_cond_broadcast(cond); });
+                         [&] { return family::pthread_cond_broadcast(cond); });
 }
 
 INTERPOSE(int, cnd_signal, (cnd_t * cond)) {
-    return wake_observed(kCall_cnd_signal, cond, 1, CALLER, [&] { return real::cnd_signal(cond); });
+    return as_c11(wake_observed(kCall_cnd_signal, cond, 1, CALLER,
+                                [&] { return family::pthread_cond_signal(as_cond(cond)); }));
 }
 
 INTERPOSE(int, cnd_broadcast, (cnd_t * cond)) {
-    return wake_observed(kCall_cnd_broadcast, cond, kAll, CALLER, [&] { return real::cnd_broadcast(cond); });
+    return as_c11(wake_observed(kCall_cnd_broadcast, cond, kAll, CALLER,
+                                [&] { return family::pthread_cond_broadcast(as_cond(cond)); }));
 }
 
 INTERPOSE(int, pthread_cond_init, (pthread_cond_t * cond, const pthread_condattr_t* attributes)) {
@@ -119,7 +129,7 @@ INTERPOSE(int, pthread_cond_init, (pthread_cond_t * cond, const pthread_condattr
 
 INTERPOSE(int, pthread_cond_destroy, (pthread_cond_t * cond)) {
     note_destroyed(cond, kCall_pthread_cond_destroy, CALLER);
-    return real::pthread_cond_destroy(cond);
+    return family::pthread_cond_destroy(cond);
 }
 
 INTERPOSE(int, cnd_init, (cnd_t * cond)) {
@@ -130,5 +140,5 @@ INTERPOSE(int, cnd_init, (cnd_t * cond)) {
 
 INTERPOSE(void, cnd_destroy, (cnd_t * cond)) {
     note_destroyed(cond, kCall_cnd_destroy, CALLER);
-    real::cnd_destroy(cond);
+    family::pthread_cond_destroy(as_cond(cond));
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "preload/emit.h"
+#include "preload/family.h"
 #include "preload/real.h"
 #include "preload/wait.h"
 
@@ -44,20 +45,33 @@ bool is_acquired(int result) {
     return result == 0 || result == EOWNERDEAD;
 }
 
-uint32_t owner_of(const pthread_mutex_t* m) {
-    return static_cast<uint32_t>(__atomic_load_n(&m->__data.__owner, __ATOMIC_RELAXED));
-}
-
 constexpr int kRobust = 0x10;  // PTHREAD_MUTEX_ROBUST_NORMAL_NP: the flag in __kind
 
 // EBUSY when the mutex is held, else the result of taking it. A robust mutex is looked at first: glibc 2.36's
 // trylock leaves one that is not recoverable locked for good.
 template <class F>
 int take_if_free(pthread_mutex_t* m, F blocking) {
-    if ((m->__data.__kind & kRobust) == 0) return real::pthread_mutex_trylock(m);
+    if ((m->__data.__kind & kRobust) == 0) return family::pthread_mutex_trylock(m);
     const auto word = static_cast<uint32_t>(__atomic_load_n(&m->__data.__lock, __ATOMIC_RELAXED));
     const bool is_held = (word & FUTEX_TID_MASK) != 0 && (word & FUTEX_OWNER_DIED) == 0;
     return is_held ? EBUSY : blocking();
+}
+
+// Our own family spins before it sleeps. A wait that ends so is counted, but is too short to be an event.
+bool spins_unseen() {
+    constexpr uint64_t kLongestSpinNs = 5000;
+    return family::is_own && config.level != Level::kFull && config.min_wait_ns >= kLongestSpinNs;
+}
+
+// Takes a busy mutex by spinning, if that may help.
+bool spin_observed(ThreadRecord& record, pthread_mutex_t* m, Site site) {
+    const uint64_t begin_ns = now_ns();
+    if (!family::spin_for_mutex(m)) return false;
+    record.counters[k_mutex_contended]++;
+    record.counters[k_mutex_spun]++;
+    record.counters[k_mutex_wait_ns] += now_ns() - begin_ns;
+    record.held.push(m, site);
+    return true;
 }
 
 // Acquires without waiting if possible, else by blocking(), which is the real function. Not always the same
@@ -66,11 +80,13 @@ template <class F>
 int lock_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site site, F blocking) {
     record.calls[call]++;
     const Waited waited = waited_mutex(m, call, site);
-    int result = take_if_free(m, blocking);
+    Passage passage;
+    int result = take_if_free(m, [&] { return blocking(passage); });
     if (result == EBUSY) {
-        LockWait wait(record, waited, owner_of(m));
-        result = blocking();
-        wait.end(result, is_acquired(result));
+        if (spins_unseen() && spin_observed(record, m, site)) return 0;
+        LockWait wait(record, waited, family::owner_of(m));
+        result = blocking(passage);
+        wait.end(result, is_acquired(result), passage);
     } else if (is_acquired(result)) {
         record.held.push(m, site);
         note_acquired(record, waited, result);
@@ -94,7 +110,7 @@ int try_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site site,
 int unlock_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site site) {
     record.calls[call]++;
     Release release(record, waited_mutex(m, call, site));
-    const int result = real::pthread_mutex_unlock(m);
+    const int result = family::pthread_mutex_unlock(m);
     if (result == 0)
         release.end();
     else
@@ -102,11 +118,15 @@ int unlock_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site si
     return result;
 }
 
+int lock_unobserved(pthread_mutex_t* m) {
+    return family::without_passage([&](Passage& passage) { return family::pthread_mutex_lock(m, passage); });
+}
+
 [[gnu::noinline]] int lock_slow(pthread_mutex_t* m, Site site) {
     ThreadRecord* record = observed(site);
-    if (record == nullptr) return real::pthread_mutex_lock(m);
+    if (record == nullptr) return lock_unobserved(m);
     return lock_observed(*record, m, kCall_pthread_mutex_lock, site,
-                         [&] { return real::pthread_mutex_lock(m); });
+                         [&](Passage& passage) { return family::pthread_mutex_lock(m, passage); });
 }
 
 [[gnu::noinline]] int unlock_slow(pthread_mutex_t* m, Site site) {
@@ -114,7 +134,7 @@ int unlock_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site si
     if (record == nullptr) {
         // The tracer's own lock, taken on the fast path, which does not look at its caller.
         if (self.record != nullptr && self.depth == 0) self.record->held.remove(m);
-        return real::pthread_mutex_unlock(m);
+        return family::pthread_mutex_unlock(m);
     }
     return unlock_observed(*record, m, kCall_pthread_mutex_unlock, site);
 }
@@ -181,6 +201,12 @@ INTERPOSE(int, pthread_mutex_lock, (pthread_mutex_t * m)) {
         record->held.push(m, CALLER);
         return 0;
     }
+    record = self.fast_own;
+    if (record != nullptr && is_plain(m) && family::take_own(m)) [[likely]] {
+        record->calls[kCall_pthread_mutex_lock]++;
+        record->held.push(m, CALLER);
+        return 0;
+    }
     return lock_slow(m, CALLER);
 }
 
@@ -192,33 +218,44 @@ INTERPOSE(int, pthread_mutex_unlock, (pthread_mutex_t * m)) {
         record->held.pop();
         return 0;
     }
+    record = self.fast_own;
+    if (record != nullptr && is_plain(m) && record->held.is_top(m) && family::give_back_own(m)) [[likely]] {
+        record->calls[kCall_pthread_mutex_unlock]++;
+        record->held.pop();
+        return 0;
+    }
     return unlock_slow(m, CALLER);
 }
 
 INTERPOSE(int, pthread_mutex_trylock, (pthread_mutex_t * m)) {
     ThreadRecord* record = observed(CALLER);
-    if (record == nullptr) return real::pthread_mutex_trylock(m);
+    if (record == nullptr) return family::pthread_mutex_trylock(m);
     return try_observed(*record, m, kCall_pthread_mutex_trylock, CALLER,
-                        [&] { return real::pthread_mutex_trylock(m); });
+                        [&] { return family::pthread_mutex_trylock(m); });
 }
 
 INTERPOSE(int, pthread_mutex_timedlock, (pthread_mutex_t * m, const timespec* deadline)) {
     const Site site = CALLER;
     ThreadRecord* record = observed(site);
-    if (record == nullptr) return real::pthread_mutex_timedlock(m, deadline);
-    return lock_observed(*record, m, kCall_pthread_mutex_timedlock, site,
-                         [&] { return real::pthread_mutex_timedlock(m, deadline); });
+    const auto locking = [&](Passage& passage) {
+        return family::pthread_mutex_clocklock(m, CLOCK_REALTIME, deadline, passage);
+    };
+    if (record == nullptr) return family::without_passage(locking);
+    return lock_observed(*record, m, kCall_pthread_mutex_timedlock, site, locking);
 }
 
 INTERPOSE(int, pthread_mutex_clocklock, (pthread_mutex_t * m, clockid_t clock, const timespec* deadline)) {
     const Site site = CALLER;
     ThreadRecord* record = observed(site);
-    const auto locking = [&] { return real::pthread_mutex_clocklock(m, clock, deadline); };
-    if (record == nullptr) return locking();
+    const auto locking = [&](Passage& passage) {
+        return family::pthread_mutex_clocklock(m, clock, deadline, passage);
+    };
+    if (record == nullptr) return family::without_passage(locking);
     // An unknown clock is EINVAL even when the mutex is free.
     return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC
                ? lock_observed(*record, m, kCall_pthread_mutex_clocklock, site, locking)
-               : try_observed(*record, m, kCall_pthread_mutex_clocklock, site, locking);
+               : try_observed(*record, m, kCall_pthread_mutex_clocklock, site,
+                              [&] { return family::without_passage(locking); });
 }
 
 INTERPOSE(int, pthread_mutex_init, (pthread_mutex_t * m, const pthread_mutexattr_t* attributes)) {
@@ -228,7 +265,7 @@ INTERPOSE(int, pthread_mutex_init, (pthread_mutex_t * m, const pthread_mutexattr
 }
 
 INTERPOSE(int, pthread_mutex_destroy, (pthread_mutex_t * m)) {
-    const int result = real::pthread_mutex_destroy(m);
+    const int result = family::pthread_mutex_destroy(m);
     note_destroyed(m, kCall_pthread_mutex_destroy, CALLER, result);
     return result;
 }
@@ -253,28 +290,31 @@ INTERPOSE(void, mtx_destroy, (mtx_t * m)) {
 INTERPOSE(int, mtx_lock, (mtx_t * m)) {
     const Site site = CALLER;
     ThreadRecord* record = observed(site);
-    if (record == nullptr) return real::mtx_lock(m);
-    return as_c11(lock_observed(*record, as_mutex(m), kCall_mtx_lock, site,
-                                [&] { return real::pthread_mutex_lock(as_mutex(m)); }));
+    if (record == nullptr) return as_c11(lock_unobserved(as_mutex(m)));
+    return as_c11(lock_observed(*record, as_mutex(m), kCall_mtx_lock, site, [&](Passage& passage) {
+        return family::pthread_mutex_lock(as_mutex(m), passage);
+    }));
 }
 
 INTERPOSE(int, mtx_trylock, (mtx_t * m)) {
     ThreadRecord* record = observed(CALLER);
-    if (record == nullptr) return real::mtx_trylock(m);
+    if (record == nullptr) return as_c11(family::pthread_mutex_trylock(as_mutex(m)));
     return as_c11(try_observed(*record, as_mutex(m), kCall_mtx_trylock, CALLER,
-                               [&] { return real::pthread_mutex_trylock(as_mutex(m)); }));
+                               [&] { return family::pthread_mutex_trylock(as_mutex(m)); }));
 }
 
 INTERPOSE(int, mtx_timedlock, (mtx_t* __restrict m, const timespec* __restrict deadline)) {
     const Site site = CALLER;
     ThreadRecord* record = observed(site);
-    if (record == nullptr) return real::mtx_timedlock(m, deadline);
-    return as_c11(lock_observed(*record, as_mutex(m), kCall_mtx_timedlock, site,
-                                [&] { return real::pthread_mutex_timedlock(as_mutex(m), deadline); }));
+    const auto locking = [&](Passage& passage) {
+        return family::pthread_mutex_clocklock(as_mutex(m), CLOCK_REALTIME, deadline, passage);
+    };
+    if (record == nullptr) return as_c11(family::without_passage(locking));
+    return as_c11(lock_observed(*record, as_mutex(m), kCall_mtx_timedlock, site, locking));
 }
 
 INTERPOSE(int, mtx_unlock, (mtx_t * m)) {
     ThreadRecord* record = observed(CALLER);
-    if (record == nullptr) return real::mtx_unlock(m);
+    if (record == nullptr) return as_c11(family::pthread_mutex_unlock(as_mutex(m)));
     return as_c11(unlock_observed(*record, as_mutex(m), kCall_mtx_unlock, CALLER));
 }

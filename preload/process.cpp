@@ -11,6 +11,7 @@
 #include "preload/counters_file.h"
 #include "preload/descriptors.h"
 #include "preload/emit.h"
+#include "preload/family.h"
 #include "preload/loader.h"
 #include "preload/mutex.h"
 #include "preload/real.h"
@@ -106,7 +107,7 @@ void begin_trace() {
 void on_exit() {
     if (!observing) return;
     const Inside inside;
-    is_fast_allowed = false;  // the tracer's destructors follow
+    fast_path = FastPath::kNone;  // the tracer's destructors follow
     copy_title();
     ProcessRecord& process = *counters_file.process;
     process.cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
@@ -117,6 +118,7 @@ void on_exit() {
 // Runs first in every child, however glibc forked: the records and tables of the parent are not ours. Events
 // stay off until LTTng has given the child buffers of its own (the fork wrapper says so).
 void on_fork_child() {
+    family::restart_in_child();
     if (!observing) return;
     const Inside inside;
     event_table.store(nullptr, std::memory_order_relaxed);
@@ -152,11 +154,12 @@ void wait_for_emissions() {
     real::resolve_all();
     read_config(environment);
     if (config.is_passive) return;
-    if (!open_counters_file(config.directory)) return;
-    fill_process_record();
     choose_mutex_path();
+    family::take_over();
     pthread_atfork(hold_walks, release_walks, release_walks_in_child);
     pthread_atfork(nullptr, nullptr, on_fork_child);
+    if (!open_counters_file(config.directory)) return;
+    fill_process_record();
     const Inside inside;
     refresh_modules(nullptr);
     observing = true;
@@ -177,7 +180,8 @@ void start_tracing() {
     const Inside inside;
     // Not earlier: the fast path does not look at its caller, and the tracer's constructors have just locked
     // a lot.
-    is_fast_allowed = config.level != Level::kFull && is_mutex_layout_known();
+    if (config.level != Level::kFull && is_mutex_layout_known())
+        fast_path = family::is_own ? FastPath::kOwn : FastPath::kGlibc;
     copy_title();
     load_events_library();
     if (loaded_table == nullptr) return;

@@ -3,6 +3,7 @@
 // Read-write locks. A writer that holds one is named by glibc's __cur_writer; readers are found among the
 // held locks of the other threads, and only when somebody has to wait for them.
 #include "preload/emit.h"
+#include "preload/family.h"
 #include "preload/interpose.h"
 #include "preload/real.h"
 #include "preload/wait.h"
@@ -17,16 +18,16 @@ Waited waited_rwlock(Object object, const void* lock, Call call, Site site) {
 template <class F>
 int lock_observed(Object object, pthread_rwlock_t* lock, Call call, Site site, F blocking) {
     ThreadRecord* record = observed(site);
-    if (record == nullptr) return blocking();
+    if (record == nullptr) return family::without_passage(blocking);
     record->calls[call]++;
     const Waited waited = waited_rwlock(object, lock, call, site);
     const bool is_read = object == kObject_rwlock_read;
-    int result = is_read ? real::pthread_rwlock_tryrdlock(lock) : real::pthread_rwlock_trywrlock(lock);
+    int result = is_read ? family::pthread_rwlock_tryrdlock(lock) : family::pthread_rwlock_trywrlock(lock);
     if (result == EBUSY) {
-        const int writer = __atomic_load_n(&lock->__data.__cur_writer, __ATOMIC_RELAXED);
-        LockWait wait(*record, waited, static_cast<uint32_t>(writer));
-        result = blocking();
-        wait.end(result, result == 0);
+        LockWait wait(*record, waited, family::writer_of(lock));
+        Passage passage;
+        result = blocking(passage);
+        wait.end(result, result == 0, passage);
     } else if (result == 0) {
         record->held.push(lock, site);
         note_acquired(*record, waited, 0);
@@ -56,8 +57,9 @@ int lock_until(Object object, pthread_rwlock_t* lock, Call call, Site site, cloc
                const timespec* deadline, F blocking) {
     const bool is_valid = (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC) && deadline->tv_nsec >= 0 &&
                           deadline->tv_nsec < 1000000000;
-    return is_valid ? lock_observed(object, lock, call, site, blocking)
-                    : try_observed(object, lock, call, site, blocking);
+    return is_valid
+               ? lock_observed(object, lock, call, site, blocking)
+               : try_observed(object, lock, call, site, [&] { return family::without_passage(blocking); });
 }
 
 }  // namespace
@@ -67,55 +69,61 @@ using namespace latchkey;
 
 INTERPOSE(int, pthread_rwlock_rdlock, (pthread_rwlock_t * lock)) {
     return lock_observed(kObject_rwlock_read, lock, kCall_pthread_rwlock_rdlock, CALLER,
-                         [&] { return real::pthread_rwlock_rdlock(lock); });
+                         [&](Passage& passage) { return family::pthread_rwlock_rdlock(lock, passage); });
 }
 
 INTERPOSE(int, pthread_rwlock_wrlock, (pthread_rwlock_t * lock)) {
     return lock_observed(kObject_rwlock_write, lock, kCall_pthread_rwlock_wrlock, CALLER,
-                         [&] { return real::pthread_rwlock_wrlock(lock); });
+                         [&](Passage& passage) { return family::pthread_rwlock_wrlock(lock, passage); });
 }
 
 INTERPOSE(int, pthread_rwlock_timedrdlock, (pthread_rwlock_t * lock, const timespec* deadline)) {
     return lock_until(kObject_rwlock_read, lock, kCall_pthread_rwlock_timedrdlock, CALLER, CLOCK_REALTIME,
-                      deadline, [&] { return real::pthread_rwlock_timedrdlock(lock, deadline); });
+                      deadline, [&](Passage& passage) {
+                          return family::pthread_rwlock_clockrdlock(lock, CLOCK_REALTIME, deadline, passage);
+                      });
 }
 
 INTERPOSE(int, pthread_rwlock_timedwrlock, (pthread_rwlock_t * lock, const timespec* deadline)) {
     return lock_until(kObject_rwlock_write, lock, kCall_pthread_rwlock_timedwrlock, CALLER, CLOCK_REALTIME,
-                      deadline, [&] { return real::pthread_rwlock_timedwrlock(lock, deadline); });
+                      deadline, [&](Passage& passage) {
+                          return family::pthread_rwlock_clockwrlock(lock, CLOCK_REALTIME, deadline, passage);
+                      });
 }
 
 INTERPOSE(int, pthread_rwlock_clockrdlock,
           (pthread_rwlock_t * lock, clockid_t clock, const timespec* deadline)) {
-    return lock_until(kObject_rwlock_read, lock, kCall_pthread_rwlock_clockrdlock, CALLER, clock, deadline,
-                      [&] { return real::pthread_rwlock_clockrdlock(lock, clock, deadline); });
+    return lock_until(
+        kObject_rwlock_read, lock, kCall_pthread_rwlock_clockrdlock, CALLER, clock, deadline,
+        [&](Passage& passage) { return family::pthread_rwlock_clockrdlock(lock, clock, deadline, passage); });
 }
 
 INTERPOSE(int, pthread_rwlock_clockwrlock,
           (pthread_rwlock_t * lock, clockid_t clock, const timespec* deadline)) {
-    return lock_until(kObject_rwlock_write, lock, kCall_pthread_rwlock_clockwrlock, CALLER, clock, deadline,
-                      [&] { return real::pthread_rwlock_clockwrlock(lock, clock, deadline); });
+    return lock_until(
+        kObject_rwlock_write, lock, kCall_pthread_rwlock_clockwrlock, CALLER, clock, deadline,
+        [&](Passage& passage) { return family::pthread_rwlock_clockwrlock(lock, clock, deadline, passage); });
 }
 
 INTERPOSE(int, pthread_rwlock_tryrdlock, (pthread_rwlock_t * lock)) {
     return try_observed(kObject_rwlock_read, lock, kCall_pthread_rwlock_tryrdlock, CALLER,
-                        [&] { return real::pthread_rwlock_tryrdlock(lock); });
+                        [&] { return family::pthread_rwlock_tryrdlock(lock); });
 }
 
 INTERPOSE(int, pthread_rwlock_trywrlock, (pthread_rwlock_t * lock)) {
     return try_observed(kObject_rwlock_write, lock, kCall_pthread_rwlock_trywrlock, CALLER,
-                        [&] { return real::pthread_rwlock_trywrlock(lock); });
+                        [&] { return family::pthread_rwlock_trywrlock(lock); });
 }
 
 INTERPOSE(int, pthread_rwlock_unlock, (pthread_rwlock_t * lock)) {
     const Site site = CALLER;
     ThreadRecord* record = observed(site);
-    if (record == nullptr) return real::pthread_rwlock_unlock(lock);
+    if (record == nullptr) return family::pthread_rwlock_unlock(lock);
     record->calls[kCall_pthread_rwlock_unlock]++;
-    const bool is_writer = __atomic_load_n(&lock->__data.__cur_writer, __ATOMIC_RELAXED) == self.tid;
+    const bool is_writer = family::writer_of(lock) == static_cast<uint32_t>(self.tid);
     const Object object = is_writer ? kObject_rwlock_write : kObject_rwlock_read;
     Release release(*record, waited_rwlock(object, lock, kCall_pthread_rwlock_unlock, site));
-    const int result = real::pthread_rwlock_unlock(lock);
+    const int result = family::pthread_rwlock_unlock(lock);
     if (result == 0)
         release.end();
     else

@@ -2,6 +2,7 @@
 //
 // POSIX semaphores. sem_post must stay async-signal-safe: announce_wake takes no lock and allocates nothing.
 #include "preload/emit.h"
+#include "preload/family.h"
 #include "preload/interpose.h"
 #include "preload/real.h"
 #include "preload/wait.h"
@@ -25,7 +26,7 @@ int wait_observed(sem_t* sem, Call call, Site site, F real_wait) {
     pthread_testcancel();
     const int saved_errno = errno;
     const Waited waited{kObject_semaphore, call, sem, nullptr, site, 0};
-    if (real::sem_trywait(sem) == 0) {
+    if (real::sem_trywait(sem) == 0 || family::spin_for_semaphore(sem)) {
         note_acquired(*record, waited, 0);
         return 0;
     }

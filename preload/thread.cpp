@@ -6,6 +6,7 @@
 
 #include "preload/counters_file.h"
 #include "preload/emit.h"
+#include "preload/family.h"
 #include "preload/last_thread.h"
 #include "preload/loader.h"
 #include "preload/process.h"
@@ -19,7 +20,7 @@
 namespace latchkey {
 
 thread_local constinit Self self{};
-constinit bool is_fast_allowed = false;
+constinit FastPath fast_path = FastPath::kNone;
 
 namespace {
 
@@ -127,11 +128,13 @@ void close_record(ThreadRecord& record) {
 
 void end_thread(void* argument) {
     close_record(*static_cast<ThreadRecord*>(argument));
+    family::end_thread();
     thread_is_gone();
 }
 
 void begin_thread(ThreadRecord& record) {
     const Inside inside;
+    family::begin_thread();
     bind(record);
     if (record.stack_readiness == kStackTooSmall) return;
     if (is_tracing()) prepare_stacks(record);

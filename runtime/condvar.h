@@ -142,23 +142,11 @@ class Condvar {
         waiters_.fetch_add(1, std::memory_order_seq_cst);
     }
 
-    // A condvar's only waiter spins, as long as that has paid for its thread. True: signalled meanwhile. The
-    // condvar may be gone by now.
+    // A condvar's only waiter spins. True: signalled meanwhile. The condvar may be gone by now.
     static bool spin(SlotOf& self, const NodeOf& node) {
-        const Tuning& tuning = System::tuning();
-        if (!tuning.can_spin) return false;
-        if (self.spins_to_skip != 0) {
-            self.spins_to_skip--;
-            return false;
-        }
-        const Stamp begin = System::now();
-        do {
-            for (uint32_t turn = 0; turn < kTurnsPerLook; turn++) {
-                if (!is_waiting(node.state.load(std::memory_order_acquire))) return true;
-                System::relax();
-            }
-        } while (!is_older(System::now(), begin, tuning.wait_spin));
-        self.spins_to_skip = kSkips;
+        Spinning<System> spinning(self);
+        while (spinning.goes_on())
+            if (!is_waiting(node.state.load(std::memory_order_acquire))) return true;
         return false;
     }
 

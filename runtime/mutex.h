@@ -99,6 +99,23 @@ class Mutex {
         return wait(self, *node, mine, true, deadline, passage);
     }
 
+    // Takes it by spinning, if that may help: at most Tuning::lock_spin. False: not taken.
+    bool lock_by_spinning(SlotOf& self) {
+        uint32_t mine = 0;
+        if (compete(self, mine)) return true;
+        if (mine == 0) return false;
+        uint32_t word = word_.load(std::memory_order_relaxed);
+        for (;;) {
+            const bool is_free = (word & kIdMask) == 0;
+            const uint32_t next = (word & ~mine) | (is_free ? self.id.load(std::memory_order_relaxed) : 0);
+            if (!word_.compare_exchange_weak(word, next, std::memory_order_acquire,
+                                             std::memory_order_relaxed))
+                continue;
+            self.active_on.store(0, std::memory_order_relaxed);
+            return is_free;
+        }
+    }
+
     // Goes on as a condvar waiter that was moved to this mutex's queue and then woken.
     int lock_woken(SlotOf& self, NodeOf& node, Passage& passage) {
         uint32_t mine = kWaking;

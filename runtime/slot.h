@@ -101,7 +101,7 @@ struct alignas(64) Slot {
     uint32_t nodes_used;          // (o) also by its signal handlers, which leave it as they found it
     uint32_t buckets_held;   // (o) > 0: in a bucket section, where a signal handler must not enter another
     uint32_t ranks_held;     // (o) debug: bit per rank, see rank.h
-    uint32_t spins_to_skip;  // (o) see Condvar::spin
+    uint32_t spins_to_skip;  // (o) see Spinning
     bool owes_wakes;         // (o) a signal handler could not wake; done when the bucket section ends
     Node<System> nodes[kNodes];
 };
@@ -200,7 +200,9 @@ class SlotTable {
             if (cursor_ >= used) return nullptr;
             SlotOf& slot = slots_[cursor_];
             const auto life = static_cast<SlotLife>(slot.life.load(std::memory_order_acquire));
-            if (life == SlotLife::kEnding && System::is_gone(slot.tid.load(std::memory_order_relaxed)))
+            // In need, also those that ended without saying so.
+            if ((life == SlotLife::kEnding || is_full) &&
+                System::is_gone(slot.tid.load(std::memory_order_relaxed)))
                 return &slot;
         }
         return nullptr;

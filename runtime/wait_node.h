@@ -63,4 +63,39 @@ bool sleep_on(Slot<System>& self, Node<System>& node, const typename System::Dea
     }
 }
 
+// Spinning for a signal before going to sleep, as long as that has paid: after a spin for nothing the
+// thread's next waits do without.
+template <class System>
+class Spinning {
+  public:
+    explicit Spinning(Slot<System>& self) : self_(self) {}
+
+    // Pauses. False: stop, or do not begin.
+    bool goes_on() {
+        const Tuning& tuning = System::tuning();
+        if (turns_ == 0) {
+            if (!tuning.can_spin) return false;
+            if (self_.spins_to_skip != 0) {
+                self_.spins_to_skip--;
+                return false;
+            }
+            begin_ = System::now();
+        } else if (turns_ % kTurnsPerLook == 0 && is_older(System::now(), begin_, tuning.wait_spin)) {
+            self_.spins_to_skip = kSkips;
+            return false;
+        }
+        turns_++;
+        System::relax();
+        return true;
+    }
+
+  private:
+    static constexpr uint32_t kTurnsPerLook = 16;
+    static constexpr uint32_t kSkips = 31;
+
+    Slot<System>& self_;
+    uint32_t turns_ = 0;
+    Stamp begin_ = 0;
+};
+
 }  // namespace latchkey
