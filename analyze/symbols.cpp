@@ -183,6 +183,8 @@ std::string without_arguments(std::string_view text) {
 }  // namespace
 
 std::string short_name(const std::string& linker_name) {
+    // Only what is mangled: the demangler takes "f" for the type float.
+    if (!linker_name.starts_with("_Z")) return linker_name.substr(0, linker_name.find('@'));
     int status = 0;
     const std::unique_ptr<char, decltype(&std::free)> demangled(
         abi::__cxa_demangle(linker_name.c_str(), nullptr, nullptr, &status), &std::free);
