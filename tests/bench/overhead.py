@@ -247,21 +247,30 @@ def chosen(prefixes: list[str]) -> list[str]:
     return [group for group in GROUPS if not prefixes or group.startswith(tuple(prefixes))]
 
 
+def cpu_s_of_others() -> float:
+    """CPU seconds that the machine has spent on others than this process and its ended descendants."""
+    own = os.times()
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, _, _, irq, softirq = map(int, stat.readline().split()[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK") - sum(own[:4])
+
+
 def run(quick: bool, only: list[str]) -> dict:
     groups = chosen(only)
     for needed in (PROGRAM, PRELOAD):
         if not needed.exists():
             raise FileNotFoundError(f"{needed} does not exist")
-    load = os.getloadavg()[0]
-    begin = time.monotonic()
+    begin, others = time.monotonic(), cpu_s_of_others()
     with tempfile.TemporaryDirectory(prefix="latchkey-bench-") as name, ExitStack() as stack:
         bench = Bench(Path(name), stack, quick)
         for group in groups:
             print(f"overhead: {group}, after {time.monotonic() - begin:.0f} s", file=sys.stderr)
             GROUPS[group](bench)
     result = bench.result
+    seconds = time.monotonic() - begin
     rounds = {name: bench.length(name).rounds for name in LENGTHS}
-    conditions = {"cpus": os.cpu_count(), "load_before": load, "seconds": round(time.monotonic() - begin, 1),
+    conditions = {"cpus": os.cpu_count(), "seconds": round(seconds, 1),
+                  "cpus_used_by_others": round((cpu_s_of_others() - others) / seconds, 2),
                   "pairs_per_window": PAIRS_PER_WINDOW, "order": " ".join(sandwich(LAUNCH)),
                   "rounds": rounds, "ratio": "÷ bare glibc"}
     if result.problems:
