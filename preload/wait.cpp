@@ -112,10 +112,22 @@ Holder find_holder(const void* lock, uint64_t since_ns) {
     return {0, 0};
 }
 
+// Where a thread is about to have the lock that it has just been given: it has not entered it among the held
+// ones.
+Site waiting_site(const ThreadRecord& record, const void* lock) {
+    if (record.wait_since_ns.load(std::memory_order_acquire) == 0) return 0;
+    const Site site = record.wait_site.load(std::memory_order_relaxed);
+    const bool is_here =
+        record.wait_address.load(std::memory_order_relaxed) == reinterpret_cast<uint64_t>(lock);
+    return is_here ? site : 0;
+}
+
 Holder tell_holder(const void* lock, uint32_t owner, uint64_t since_ns) {
     if (owner == 0) return find_holder(lock, since_ns);
     ThreadRecord* holder = find_thread(owner);
-    return {owner, holder != nullptr ? holder->held.announce_waiter(lock, since_ns) : 0};
+    if (holder == nullptr) return {owner, 0};
+    const Site site = holder->held.announce_waiter(lock, since_ns);
+    return {owner, site != 0 ? site : waiting_site(*holder, lock)};
 }
 
 }  // namespace
