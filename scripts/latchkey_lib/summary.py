@@ -124,7 +124,7 @@ def _locks(result: Result, filters: Filters, style: Style, limit: int) -> Iterat
         own, total = int(row[table.index("id")] or 0), row[table.index("wait_total")]
         details.append(
             [
-                *_shares("blamed on", places.of(own, "release", "holder"), total, style),
+                *_shares("blamed on", _blamed(places, own, int(total or 0)), total, style),
                 *_shares("waited at", places.of(own, "waiter"), total, style),
                 *_between(pairs, row[table.index("lock")], style),
                 *_endings(table, row, style),
@@ -133,6 +133,13 @@ def _locks(result: Result, filters: Filters, style: Style, limit: int) -> Iterat
     yield from _with_details(
         _section(style, "TOP LOCKS BY WAIT CAUSED", table, limit, numbered=True), details
     )
+
+
+def _blamed(places: Places, lock: int, total: int) -> list[Place]:
+    """Where holders released the lock, which has their stacks; where they had acquired it if that tells more."""
+    releases = places.of(lock, "release")
+    told = 2 * sum(place.ns for place in releases) >= total
+    return releases if told else places.of(lock, "holder", "release")
 
 
 def _signals(result: Result, filters: Filters, style: Style, limit: int) -> Iterator[str]:
