@@ -79,7 +79,9 @@ class Pages(unittest.TestCase):
                 self.assertIn(f"{target}.{section}", pages, name)
         self.assertLessEqual({f"latchkey-{name}.1" for name in _SUBCOMMANDS}, pages)
         built = set(
-            re.findall(r"'((?:lib)?latchkey[a-z-]*\.\d)'", (ROOT / "man" / "meson.build").read_text())
+            re.findall(
+                r"'((?:(?:lib)?latchkey|lk_)[a-z-]*\.\d)'", (ROOT / "man" / "meson.build").read_text()
+            )
         )
         self.assertEqual(built, pages)
 
