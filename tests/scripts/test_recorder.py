@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recording: the program's streams and environment, the run directory, loss, and bad circumstances."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -59,6 +60,18 @@ class Program(Recording):
         self.assertEqual((environ["LATCHKEY_LEVEL"], environ["LATCHKEY_MIN_WAIT"]), ("contended", "10us"))
         self.assertEqual(environ["LATCHKEY_DIR"], str(self.run_dir))
         self.assertNotIn("LATCHKEY_BUILD", environ)
+
+    def test_its_locks_are_those_that_were_asked_for(self) -> None:
+        for subcommand, args in (("record", ("--runtime", "own")), ("run", ("--runtime=own", "--handoff=fifo"))):
+            handoff = "fifo" if subcommand == "run" else "aged"
+            self.run_dir = self.directory / subcommand
+            done = self.record("env", args=("-q", *args), subcommand=subcommand)
+            self.assertIn(f"LATCHKEY_RUNTIME=own\nLATCHKEY_HANDOFF={handoff}\n", done.stdout)
+            chosen = json.loads((self.run_dir / "run.json").read_text())["options"]
+            self.assertEqual((chosen["runtime"], chosen["handoff"]), ("own", handoff))
+            report = latchkey("report", self.run_dir, environ={"COLUMNS": "200"}).stdout
+            self.assertRegex(report, rf"(?m)^env \(pid .*, runtime own, handoff {handoff}$")
+            self.assertNotIn("other locks", report)
 
     def test_a_file_that_is_no_program_after_all(self) -> None:
         broken = self.directory / "broken"
