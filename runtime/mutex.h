@@ -135,9 +135,14 @@ class Mutex {
         const bool may_enter = self.buckets_held == 0;
         uint32_t word = word_.load(std::memory_order_relaxed);
         while ((word & kIdMask) != 0) {
-            if ((word & kWaiters) != 0 && may_enter && may_hand_over(self) && hand_over(self)) return;
-            word = word_.load(std::memory_order_relaxed);
-            if ((word & kIdMask) == 0) return;
+            if ((word & kWaiters) != 0 && may_enter && may_hand_over(self)) {
+                if (hand_over(self)) return;
+                word = word_.load(std::memory_order_relaxed);
+                // Strict policies: the queue was empty, and is not any more.
+                if ((word & kIdMask) == 0) return;
+                if ((word & kWaiters) != 0 && always_hands_over(tuning().handoff)) continue;
+            }
+            // Fails if a waiter has queued since `word` was read: that one may be due.
             if (!word_.compare_exchange_strong(word, word & ~kIdMask, std::memory_order_release,
                                                std::memory_order_relaxed))
                 continue;
@@ -292,7 +297,7 @@ class Mutex {
         if (is_new)
             passage.queue = push(bucket, node, now);
         else
-            bucket->push_front(this, node);
+            bucket->push_front(this, node, tuning().handoff != Handoff::kFifo, now, tuning().overtaking);
         note_head(bucket);
         return true;
     }
