@@ -193,7 +193,8 @@ class RwLock {
             passage.queue = bucket->push(this, node, tuning().handoff != Handoff::kFifo, System::now(),
                                          tuning().overtaking);
         else
-            bucket->push_front(this, node);
+            bucket->push_front(this, node, tuning().handoff != Handoff::kFifo, System::now(),
+                               tuning().overtaking);
         return EBUSY;
     }
 

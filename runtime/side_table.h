@@ -83,13 +83,19 @@ class SideTable {
             return length - passed;
         }
 
-        // Enters a node before all others: it was first already, and has been woken for nothing.
-        void push_front(const void* object, NodeOf& node) {
+        // Enters again a node that was first and has been woken for nothing: before all others, by_urgency
+        // except more urgent ones, unless it began to wait before `overtaking`.
+        void push_front(const void* object, NodeOf& node, bool by_urgency, Stamp now, Stamp overtaking) {
             node.object.store(reinterpret_cast<uintptr_t>(object), std::memory_order_relaxed);
             NodeOf* head = this->head(object);
             if (head == nullptr) return make_queue(node);
+            NodeOf* after = nullptr;
+            if (by_urgency && !is_older(now, node.since, overtaking))
+                for (NodeOf* next = head; next->urgency > node.urgency && after != head->prev;
+                     next = next->next)
+                    after = next;
             head->length++;
-            insert(head, nullptr, node);
+            insert(head, after, node);
         }
 
         // Takes a node out of its queue. Its `object` stays: the thread clears it when its call ends.
