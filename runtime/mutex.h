@@ -221,7 +221,7 @@ class Mutex {
     // may gain kSpin, and is gone when this returns true.
     bool compete(SlotOf& self, uint32_t& mine) {
         const SlotId id = self.id.load(std::memory_order_relaxed);
-        Stamp begin = 0;
+        Stamp begin = 0;  // of spinning; 0: found it free so far
         uint32_t word = word_.load(std::memory_order_relaxed);
         for (uint32_t turns = 0;; turns++) {
             if ((word & kIdMask) == 0) {
@@ -236,7 +236,7 @@ class Mutex {
             }
             if (turns % kTurnsPerLook == 0) {
                 const Stamp now = System::now();
-                if (turns == 0) begin = now;
+                if (begin == 0) begin = now;
                 if (is_older(now, begin, tuning().lock_spin) || !may_spin() ||
                     !System::may_run(self, word & kIdMask))
                     return false;
