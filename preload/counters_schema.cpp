@@ -125,7 +125,7 @@ constexpr void put_thread(Writer& w) {
     THREAD(wait_mutex, "u64", "address");
     const uint64_t held = offsetof(ThreadRecord, held);
     w.field("thread", "", "held_count", "u32", held + offsetof(HeldLocks, count), "locks");
-    w.field("thread", "", "held", "u64[128]", held + offsetof(HeldLocks, entries), "-");
+    w.field("thread", "", "held", "u64[132]", held + offsetof(HeldLocks, top), "-");
     static_assert(sizeof(HeldLocks::entries) == 128 * sizeof(uint64_t));
 #define COUNTER(name, unit, help) \
     w.field("thread", "", #name, "u64", offsetof(ThreadRecord, counters) + k_##name * sizeof(uint64_t), unit);

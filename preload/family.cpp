@@ -150,6 +150,10 @@ void note_priority(uint32_t tid) {
     if (is_own) System::refresh_urgency(tid);
 }
 
+uint32_t mutex_mark() {
+    return is_own ? System::self().id.load(std::memory_order_relaxed) : kGlibcMark;
+}
+
 int pthread_mutex_trylock(pthread_mutex_t* m) {
     if (!is_own_kind(m) || is_glibc_held(m)) return real::pthread_mutex_trylock(m);
     return own(m).try_lock(System::self());

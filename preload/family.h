@@ -44,30 +44,8 @@ int without_passage(F waiting) {
 
 // ---- mutexes
 
-// May the fast path take and give back this mutex with the calling thread's slot id? As is_plain, of which it
-// is the counterpart; a word of 1 or 2, which glibc left before the take-over, is never free and never ours.
-inline bool take_own(pthread_mutex_t* m) {
-    auto& word = reinterpret_cast<uint32_t&>(m->__data.__lock);
-    if (__libc_single_threaded) {
-        if (word != 0) return false;
-        word = current_thread.id;
-        return true;
-    }
-    uint32_t free = 0;
-    return __atomic_compare_exchange_n(&word, &free, current_thread.id, false, __ATOMIC_ACQUIRE,
-                                       __ATOMIC_RELAXED);
-}
-
-inline bool give_back_own(pthread_mutex_t* m) {
-    auto& word = reinterpret_cast<uint32_t&>(m->__data.__lock);
-    uint32_t held = current_thread.id;
-    if (__libc_single_threaded) {
-        if (word != held) return false;
-        word = 0;
-        return true;
-    }
-    return __atomic_compare_exchange_n(&word, &held, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
-}
+// What the calling thread writes into the word of a plain mutex that it takes: see take_plain.
+uint32_t mutex_mark();
 
 int pthread_mutex_trylock(pthread_mutex_t* m);
 int pthread_mutex_lock(pthread_mutex_t* m, Passage& passage);

@@ -22,20 +22,19 @@ using Site = uint64_t;
 
 // The calling thread. Initial-exec: one %fs: access, never an allocation.
 struct Self {
-    ThreadRecord* fast;      // record, if uncontended mutex calls need nothing but counting; else null
-    ThreadRecord* fast_own;  // the same when mutexes are our own family's: one of the two is null
-    ThreadRecord* record;    // null: not attached
-    uint32_t depth;          // > 0: inside our own code
+    ThreadRecord* fast;    // record, if uncontended mutex calls need nothing but counting; else null
+    ThreadRecord* record;  // null: not attached
+    uint32_t depth;        // > 0: inside our own code
     int32_t tid;
+    uint32_t mark;  // what the word of a mutex holds that this thread has taken: see mutex.h
     bool is_quiet;  // a thread of the tracer: never observed
     bool is_slow;   // see ThroughTracer
     bool is_ended;  // its start routine is over: counted to the end, but the tracer has let it go
 };
 extern thread_local constinit Self self [[gnu::tls_model("initial-exec")]];
 
-// May `fast` or `fast_own` be used? Set once, when main is about to run.
-enum class FastPath : uint8_t { kNone, kGlibc, kOwn };
-extern FastPath fast_path;
+// May `fast` be used? Set when main is about to run: the fast path is known, and the level is not full.
+extern bool is_fast_allowed;
 
 // Slow part of observed(): gives the calling thread a record. Null: pass through.
 ThreadRecord* attach_thread();
@@ -66,14 +65,8 @@ inline ThreadRecord* observed(Site site) {
     return attach_thread();
 }
 
-inline void stop_fast() {
-    self.fast = nullptr;
-    self.fast_own = nullptr;
-}
-
 inline void restore_fast() {
-    if (fast_path == FastPath::kNone || self.is_slow || self.is_ended) return;
-    (fast_path == FastPath::kOwn ? self.fast_own : self.fast) = self.record;
+    if (is_fast_allowed && !self.is_slow && !self.is_ended) self.fast = self.record;
 }
 
 // A real function is called in this scope that LTTng has wrapped as well: its locks are not the program's.
@@ -82,7 +75,7 @@ class ThroughTracer {
   public:
     ThroughTracer() : was_slow_(self.is_slow) {
         self.is_slow = true;
-        stop_fast();
+        self.fast = nullptr;
     }
     ~ThroughTracer() {
         self.is_slow = was_slow_;
@@ -100,7 +93,7 @@ class Inside {
   public:
     Inside() : errno_(errno) {
         self.depth++;
-        stop_fast();
+        self.fast = nullptr;
     }
     ~Inside() {
         if (--self.depth == 0) restore_fast();

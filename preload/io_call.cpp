@@ -65,7 +65,7 @@ void raise(std::atomic<uint64_t>& most, uint64_t n) {
 }
 
 bool has_lock(const ThreadRecord& record) {
-    return record.held.count.load(std::memory_order_relaxed) != 0;
+    return !record.held.is_empty();
 }
 
 // Waiting for work or for time to pass while holding a lock is no I/O under that lock.
@@ -134,9 +134,8 @@ void IoCall::add_to_file(uint32_t index, uint64_t duration_ns, int64_t result) {
 void IoCall::emit(uint32_t file, uint64_t duration_ns, int64_t result) {
     uint64_t held[kHeldInEvent], sites[kHeldInEvent];
     uint32_t count = 0;
-    for (uint32_t i = record_.held.count.load(std::memory_order_relaxed); i-- > 0 && count < kHeldInEvent;
-         count++) {
-        const HeldLock& entry = record_.held.entries[i];
+    for (const uint32_t size = record_.held.size(); count < size && count < kHeldInEvent; count++) {
+        const HeldLock& entry = record_.held.at(count);
         held[count] = entry.lock.load(std::memory_order_relaxed);
         sites[count] = entry.site.load(std::memory_order_relaxed) & ~HeldLocks::kTimed;
     }

@@ -26,28 +26,36 @@ inline bool is_plain(const pthread_mutex_t* m) {
     return kind == PTHREAD_MUTEX_NORMAL || kind == PTHREAD_MUTEX_ADAPTIVE_NP;
 }
 
-// Takes a plain mutex that is free. tid: the caller's.
-inline bool take_plain(pthread_mutex_t* m, int tid) {
-    int& word = m->__data.__lock;
+// The mark of a mutex that glibc's protocol has taken; any other is the slot id of its owner. glibc also
+// keeps the owner's thread id and a number of users beside the word.
+constexpr uint32_t kGlibcMark = 1;
+
+// Takes a plain mutex that is free, for the calling thread: tid and mark are its own.
+inline bool take_plain(pthread_mutex_t* m, uint32_t mark, int tid) {
+    auto& word = reinterpret_cast<uint32_t&>(m->__data.__lock);
     if (__libc_single_threaded) {
         if (word != 0) return false;
-        word = 1;
+        word = mark;
     } else {
-        int free = 0;
-        if (!__atomic_compare_exchange_n(&word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        uint32_t free = 0;
+        if (!__atomic_compare_exchange_n(&word, &free, mark, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
             return false;
     }
-    m->__data.__owner = tid;
-    m->__data.__nusers++;
+    if (mark == kGlibcMark) {
+        m->__data.__owner = tid;
+        m->__data.__nusers++;
+    }
     return true;
 }
 
-// Gives back a plain mutex that the caller holds, if nobody waits; else leaves it held, fields as they were.
-inline bool give_back_plain(pthread_mutex_t* m, int tid) {
-    int& word = m->__data.__lock;
-    m->__data.__owner = 0;
-    m->__data.__nusers--;
-    int held = 1;
+// Gives back a plain mutex with this mark, if nobody waits; else leaves it held.
+inline bool give_back_plain(pthread_mutex_t* m, uint32_t mark, int tid) {
+    auto& word = reinterpret_cast<uint32_t&>(m->__data.__lock);
+    if (mark == kGlibcMark) {
+        m->__data.__owner = 0;
+        m->__data.__nusers--;
+    }
+    uint32_t held = mark;
     if (__libc_single_threaded) {
         if (word == held) [[likely]] {
             word = 0;
@@ -56,8 +64,10 @@ inline bool give_back_plain(pthread_mutex_t* m, int tid) {
     } else if (__atomic_compare_exchange_n(&word, &held, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
         return true;
     }
-    m->__data.__owner = tid;
-    m->__data.__nusers++;
+    if (mark == kGlibcMark) {
+        m->__data.__owner = tid;
+        m->__data.__nusers++;
+    }
     return false;
 }
 

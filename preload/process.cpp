@@ -107,7 +107,7 @@ void begin_trace() {
 void on_exit() {
     if (!observing) return;
     const Inside inside;
-    fast_path = FastPath::kNone;  // the tracer's destructors follow
+    is_fast_allowed = false;  // the tracer's destructors follow
     copy_title();
     ProcessRecord& process = *counters_file.process;
     process.cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
@@ -180,8 +180,7 @@ void start_tracing() {
     const Inside inside;
     // Not earlier: the fast path does not look at its caller, and the tracer's constructors have just locked
     // a lot.
-    if (config.level != Level::kFull && is_mutex_layout_known())
-        fast_path = family::is_own ? FastPath::kOwn : FastPath::kGlibc;
+    is_fast_allowed = config.level != Level::kFull && is_mutex_layout_known();
     copy_title();
     load_events_library();
     if (loaded_table == nullptr) return;

@@ -89,7 +89,7 @@ uint32_t capture_stack(ThreadRecord& record, Site site) {
     if (record.stack_readiness != kStackReady || !is_tracing()) return 0;
     if (are_modules_stale()) {  // frames of a module that is not in the snapshot would be remembered as
                                 // unwalkable
-        if (record.held.count.load(std::memory_order_relaxed) != 0) return 0;
+        if (!record.held.is_empty()) return 0;
         refresh_modules(&record);
     }
     void* frames[kMaxFrames + kOwnFrames];

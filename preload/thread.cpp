@@ -20,7 +20,7 @@
 namespace latchkey {
 
 thread_local constinit Self self{};
-constinit FastPath fast_path = FastPath::kNone;
+constinit bool is_fast_allowed = false;
 
 namespace {
 
@@ -100,6 +100,7 @@ ThreadRecord* claim_record() {
 void bind(ThreadRecord& record) {
     const auto tid = static_cast<uint32_t>(gettid());
     self.tid = static_cast<int32_t>(tid);
+    self.mark = family::mutex_mark();
     record.start_ns = now_ns();
     record.tid.store(tid, std::memory_order_relaxed);
     real::prctl(PR_GET_NAME, reinterpret_cast<long>(record.name), 0, 0, 0);

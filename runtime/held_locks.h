@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The locks a thread holds, innermost last, with the call sites that acquired them. Written by its own thread
-// only; other threads read entries to learn where an owner had acquired a lock, and leave a note in one
-// ("somebody waits since ..."), which the owner reads when it releases. Pure: no clock, no system call.
+// The locks a thread holds, with the call sites that acquired them. Written by its own thread only; other
+// threads read entries to learn where an owner had acquired a lock, and leave a note in one ("somebody waits
+// since ..."), which the owner reads when it releases. Pure: no clock, no system call.
+//
+// The lock acquired last has a place of its own, `top`: most locks are acquired and released before any
+// other, and a fixed place, written by one store, costs least (a store to an address that must be computed
+// from a loaded count delays the next locked instruction by some ns). The others follow, outermost first.
 //
 // Invariants
 //   INV-HELD-1  only the owner changes count, lock, site and acquired_ns.
@@ -11,17 +15,18 @@
 //               while the entry is being used again is lost or falls to the next lock: a report detail, never
 //               a safety matter.
 //   INV-HELD-3  when more locks are held than there are entries the oldest half is forgotten (and counted),
-//   so
-//               locks that are released by other threads cannot fill the table for good.
+//   so locks
+//               that are released by other threads cannot fill the table for good.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace latchkey {
 
 struct HeldLock {
-    std::atomic<uint64_t> lock;  // (o) address
+    std::atomic<uint64_t> lock;  // (o) address; 0: nothing here
     std::atomic<uint64_t> site;  // (o) return address of the acquiring call, kTimed if acquired_ns holds
     std::atomic<uint64_t> acquired_ns;      // (o) monotonic; not written when acquired without waiting
     std::atomic<uint64_t> waiter_since_ns;  // (a) when the first known waiter began to wait; 0: none
@@ -33,38 +38,53 @@ struct HeldLocks {
     // acquired_ns.
     static constexpr uint64_t kTimed = 1ull << 63;
 
-    std::atomic<uint32_t> count;
+    std::atomic<uint32_t> count;  // in entries: all but `top`
     std::atomic<uint32_t> forgotten;
+    alignas(16) HeldLock top;  // the innermost; empty when that was released and no other acquired since
     HeldLock entries[kCapacity];
 
-    // Owner only. Acquired without waiting: four stores, no clock.
+    // Owner only. Acquired without waiting; no clock.
     void push(const void* lock, uint64_t site) {
-        uint32_t n = count.load(std::memory_order_relaxed);
-        if (n == kCapacity) [[unlikely]]
-            n = forget_oldest();
-        HeldLock& entry = entries[n];
-        entry.waiter_since_ns.store(0, std::memory_order_relaxed);
-        entry.site.store(site, std::memory_order_relaxed);
-        entry.lock.store(reinterpret_cast<uint64_t>(lock), std::memory_order_relaxed);
-        count.store(n + 1, std::memory_order_relaxed);
+        if (!has_place()) [[unlikely]]
+            make_room();
+        place(lock, site);
     }
+
+    // The same in two steps: where has_place() holds, place() is one store and no call.
+    bool has_place() const {
+        return (top.lock.load(std::memory_order_relaxed) |
+                top.waiter_since_ns.load(std::memory_order_relaxed)) == 0;
+    }
+    void place(const void* lock, uint64_t site) { store_pair(top, reinterpret_cast<uint64_t>(lock), site); }
 
     // Owner only. Acquired after a wait that ended at acquired_ns.
     void push_timed(const void* lock, uint64_t site, uint64_t acquired_ns) {
         push(lock, site | kTimed);
-        entries[count.load(std::memory_order_relaxed) - 1].acquired_ns.store(acquired_ns,
-                                                                             std::memory_order_relaxed);
+        top.acquired_ns.store(acquired_ns, std::memory_order_relaxed);
     }
 
-    // Owner only: is `lock` the one acquired last?
+    // Owner only: is `lock` the one acquired last, and in its place?
     bool is_top(const void* lock) const {
-        const uint32_t n = count.load(std::memory_order_relaxed);
-        return n != 0 &&
-               entries[n - 1].lock.load(std::memory_order_relaxed) == reinterpret_cast<uint64_t>(lock);
+        return top.lock.load(std::memory_order_relaxed) == reinterpret_cast<uint64_t>(lock);
     }
 
     // Owner only; is_top must hold.
-    void pop() { count.store(count.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed); }
+    void pop() { top.lock.store(0, std::memory_order_relaxed); }
+
+    // Owner only.
+    uint32_t size() const {
+        return count.load(std::memory_order_relaxed) + (top.lock.load(std::memory_order_relaxed) != 0);
+    }
+    bool is_empty() const { return size() == 0; }
+
+    // Owner only: the i-th lock, innermost first; i < size().
+    const HeldLock& at(uint32_t i) const {
+        if (top.lock.load(std::memory_order_relaxed) != 0) {
+            if (i == 0) return top;
+            i--;
+        }
+        return entries[count.load(std::memory_order_relaxed) - 1 - i];
+    }
 
     // What an entry said when it was removed.
     struct Removed {
@@ -76,15 +96,15 @@ struct HeldLocks {
 
     // Owner only: removes the innermost entry of `lock`, wherever it stands.
     Removed remove(const void* lock) {
+        if (is_top(lock)) {
+            const Removed removed = read(top);
+            pop();
+            return removed;
+        }
         const uint32_t n = count.load(std::memory_order_relaxed);
         for (uint32_t i = n; i-- > 0;) {
-            HeldLock& entry = entries[i];
-            if (entry.lock.load(std::memory_order_relaxed) != reinterpret_cast<uint64_t>(lock)) continue;
-            const uint64_t site = entry.site.load(std::memory_order_relaxed);
-            const bool is_timed = (site & kTimed) != 0;
-            const Removed removed{true, site & ~kTimed,
-                                  is_timed ? entry.acquired_ns.load(std::memory_order_relaxed) : 0,
-                                  entry.waiter_since_ns.load(std::memory_order_relaxed)};
+            if (entries[i].lock.load(std::memory_order_relaxed) != reinterpret_cast<uint64_t>(lock)) continue;
+            const Removed removed = read(entries[i]);
             close_gap(i, n);
             return removed;
         }
@@ -93,15 +113,11 @@ struct HeldLocks {
 
     // Any thread: where the owner acquired `lock` (0: not found); leaves the note `waiter_since_ns`.
     uint64_t announce_waiter(const void* lock, uint64_t waiter_since_ns) {
+        if (const uint64_t site = announce_in(top, lock, waiter_since_ns); site != 0) return site;
         uint32_t n = count.load(std::memory_order_relaxed);
         if (n > kCapacity) n = kCapacity;
-        for (uint32_t i = n; i-- > 0;) {
-            HeldLock& entry = entries[i];
-            if (entry.lock.load(std::memory_order_relaxed) != reinterpret_cast<uint64_t>(lock)) continue;
-            uint64_t none = 0;
-            entry.waiter_since_ns.compare_exchange_strong(none, waiter_since_ns, std::memory_order_relaxed);
-            return entry.site.load(std::memory_order_relaxed) & ~kTimed;
-        }
+        for (uint32_t i = n; i-- > 0;)
+            if (const uint64_t site = announce_in(entries[i], lock, waiter_since_ns); site != 0) return site;
         return 0;
     }
 
@@ -113,6 +129,43 @@ struct HeldLocks {
     }
 
   private:
+    // Both words by one store, where the machine has one of 16 bytes; each half is written as a whole.
+    static void store_pair(HeldLock& entry, uint64_t lock, uint64_t site) {
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+        typedef uint64_t Pair __attribute__((vector_size(16), may_alias));
+        static_assert(offsetof(HeldLock, site) == 8);
+        *reinterpret_cast<volatile Pair*>(&entry) = Pair{lock, site};
+#else
+        entry.site.store(site, std::memory_order_relaxed);
+        entry.lock.store(lock, std::memory_order_relaxed);
+#endif
+    }
+
+    static Removed read(const HeldLock& entry) {
+        const uint64_t site = entry.site.load(std::memory_order_relaxed);
+        const bool is_timed = (site & kTimed) != 0;
+        return {true, site & ~kTimed, is_timed ? entry.acquired_ns.load(std::memory_order_relaxed) : 0,
+                entry.waiter_since_ns.load(std::memory_order_relaxed)};
+    }
+
+    static uint64_t announce_in(HeldLock& entry, const void* lock, uint64_t waiter_since_ns) {
+        if (entry.lock.load(std::memory_order_relaxed) != reinterpret_cast<uint64_t>(lock)) return 0;
+        uint64_t none = 0;
+        entry.waiter_since_ns.compare_exchange_strong(none, waiter_since_ns, std::memory_order_relaxed);
+        return entry.site.load(std::memory_order_relaxed) & ~kTimed;
+    }
+
+    // Moves the innermost lock, if there is one, to the entries; drops an old note.
+    [[gnu::noinline]] void make_room() {
+        if (top.lock.load(std::memory_order_relaxed) != 0) {
+            uint32_t n = count.load(std::memory_order_relaxed);
+            if (n == kCapacity) n = forget_oldest();
+            copy(entries[n], top);
+            count.store(n + 1, std::memory_order_relaxed);
+        }
+        top.waiter_since_ns.store(0, std::memory_order_relaxed);
+    }
+
     void close_gap(uint32_t i, uint32_t n) {
         for (; i + 1 < n; i++) copy(entries[i], entries[i + 1]);
         count.store(n - 1, std::memory_order_relaxed);

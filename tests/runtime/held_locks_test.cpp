@@ -28,9 +28,11 @@ TEST_F(HeldLocksTest, LastInFirstOut) {
     EXPECT_TRUE(held_->is_top(lock_at(0x20)));
     EXPECT_FALSE(held_->is_top(lock_at(0x10)));
     held_->pop();
-    EXPECT_TRUE(held_->is_top(lock_at(0x10)));
-    held_->pop();
-    EXPECT_FALSE(held_->is_top(lock_at(0x10)));
+    EXPECT_FALSE(held_->is_top(lock_at(0x10))) << "the outer lock stays among the entries";
+    ASSERT_EQ(held_->size(), 1u);
+    EXPECT_EQ(held_->at(0).lock, 0x10u);
+    EXPECT_TRUE(held_->remove(lock_at(0x10)).found);
+    EXPECT_TRUE(held_->is_empty());
 }
 
 TEST_F(HeldLocksTest, RemovalInTheMiddleKeepsTheOthersInOrder) {
@@ -39,10 +41,9 @@ TEST_F(HeldLocksTest, RemovalInTheMiddleKeepsTheOthersInOrder) {
     EXPECT_TRUE(removed.found);
     EXPECT_EQ(removed.site, 2u);
     EXPECT_EQ(removed.acquired_ns, 0u);
-    EXPECT_EQ(held_->count, 2u);
-    EXPECT_TRUE(held_->is_top(lock_at(48)));
-    held_->pop();
-    EXPECT_TRUE(held_->is_top(lock_at(16)));
+    ASSERT_EQ(held_->size(), 2u);
+    EXPECT_EQ(held_->at(0).lock, 48u);
+    EXPECT_EQ(held_->at(1).lock, 16u);
 }
 
 TEST_F(HeldLocksTest, RecursiveAcquisitionsAreEntriesEach) {
@@ -74,10 +75,10 @@ TEST_F(HeldLocksTest, OnlyTheFirstWaiterLeavesANote) {
 }
 
 TEST_F(HeldLocksTest, TooManyForgetsTheOldestHalf) {
-    for (uint64_t i = 1; i <= HeldLocks::kCapacity + 1; i++) held_->push(lock_at(i * 16), i);
+    for (uint64_t i = 1; i <= HeldLocks::kCapacity + 2; i++) held_->push(lock_at(i * 16), i);
     EXPECT_EQ(held_->take_forgotten(), HeldLocks::kCapacity / 2);
     EXPECT_EQ(held_->take_forgotten(), 0u);
-    EXPECT_EQ(held_->count, HeldLocks::kCapacity / 2 + 1);
+    EXPECT_EQ(held_->size(), HeldLocks::kCapacity / 2 + 2);
     EXPECT_FALSE(held_->remove(lock_at(16)).found);
     EXPECT_TRUE(held_->remove(lock_at(16 * HeldLocks::kCapacity)).found);
 }
@@ -100,7 +101,9 @@ TEST_F(HeldLocksTest, AgreesWithAList) {
         if (!removed.found) continue;
         ASSERT_EQ(removed.site, expected->second) << "step " << step;
         model.erase(std::next(expected).base());
-        ASSERT_EQ(held_->count, model.size());
+        ASSERT_EQ(held_->size(), model.size());
+        for (uint32_t i = 0; i < model.size(); i++)
+            ASSERT_EQ(held_->at(i).lock, model[model.size() - 1 - i].first) << "step " << step;
     }
 }
 
