@@ -4,6 +4,7 @@
 #pragma once
 
 #include "runtime/condvar.h"
+#include "runtime/kind_mutex.h"
 #include "runtime/mutex.h"
 #include "runtime/rwlock.h"
 

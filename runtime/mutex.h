@@ -155,26 +155,27 @@ class Mutex {
         }
     }
 
-    // Wakes the first waiter of the mutex at `mutex`, if it is free and nobody is active at it. The memory
-    // may be anything by now (INV-MUTEX-4).
+    // Lets the first waiter of the mutex at `mutex` go on, if it is free and nobody is active at it. The
+    // memory may be anything by now (INV-MUTEX-4).
     static void wake(SlotOf& self, void* mutex) {
-        NodeOf* woken;
+        NodeOf* first;
         {
             const BucketGuard<System> bucket(self, mutex);
             NodeOf* head = bucket->head(mutex);
             if (head == nullptr || head->waits_for != WaitsFor::kMutex) return;
-            woken = static_cast<Mutex*>(mutex)->pop_to_wake(bucket);
-            if (woken == nullptr || !woken->finish(kWoken)) return;
+            first = static_cast<Mutex*>(mutex)->let_first_go(bucket);
+            if (first == nullptr) return;
         }
-        System::unpark(woken->state);
+        System::unpark(first->state);
     }
 
     // ---- for condvars
 
-    // Moves nodes (linked by `next`, in state kMoving) to this mutex's queue; wakes one if nobody else would.
-    // Waiters of these nodes are inside pthread_cond_wait: the mutex is alive until the last one is final.
+    // Moves nodes (linked by `next`, in state kMoving) to this mutex's queue; lets one go on if nobody else
+    // would. Waiters of these nodes are inside pthread_cond_wait: the mutex is alive until the last one is
+    // final.
     void enqueue_moved(SlotOf& self, NodeOf* nodes) {
-        NodeOf* woken;
+        NodeOf* first;
         {
             const BucketGuard<System> bucket(self, this);
             const Stamp now = System::now();
@@ -189,10 +190,10 @@ class Mutex {
             }
             note_head(bucket);
             word_.fetch_or(kWaiters, std::memory_order_relaxed);
-            woken = pop_to_wake(bucket);
-            if (woken == nullptr || !woken->finish(kWoken)) return;
+            first = let_first_go(bucket);
+            if (first == nullptr) return;
         }
-        System::unpark(woken->state);
+        System::unpark(first->state);
     }
 
     // ---- after fork
@@ -330,18 +331,22 @@ class Mutex {
     }
 
     // If the mutex is free and nobody is active at it: takes out the first waiter, for which kWaking then
-    // stands.
-    NodeOf* pop_to_wake(const Guard& bucket) {
+    // stands, or which owns the mutex if the policy is strict. Returns it if its thread must be woken by
+    // futex.
+    NodeOf* let_first_go(const Guard& bucket) {
         NodeOf* head = bucket->head(this);
+        const bool is_strict = always_hands_over(tuning().handoff);
+        const uint32_t now_his = is_strict ? head->slot->id.load(std::memory_order_relaxed) : kWaking;
         const uint32_t rest = head->length > 1 ? kWaiters : 0;
         uint32_t word = word_.load(std::memory_order_relaxed);
         do {
             if ((word & (kIdMask | kSpin | kWaking)) != 0) return nullptr;
             woken_at_.store(System::now(), std::memory_order_relaxed);
-        } while (!word_.compare_exchange_weak(word, rest | kWaking, std::memory_order_relaxed));
+        } while (!word_.compare_exchange_weak(word, rest | now_his, std::memory_order_acq_rel,
+                                              std::memory_order_relaxed));
         bucket->remove(*head);
         note_head(bucket);
-        return head;
+        return head->finish(is_strict ? kGranted : kWoken) ? head : nullptr;
     }
 
     // A first look, without the bucket: is the head waiter old or urgent enough? The owner only.
@@ -421,60 +426,6 @@ class Mutex {
     Atomic<Stamp> head_since_{0};
     Atomic<Stamp> woken_at_{0};
     uint64_t unused_ = 0;
-};
-
-// A mutex with the kind of a pthread_mutex_t: what its owner may do with it again.
-template <class System>
-class KindMutex : public Mutex<System> {
-  public:
-    using Base = Mutex<System>;
-    using typename Base::Deadline;
-    using typename Base::SlotOf;
-
-    // PTHREAD_MUTEX_NORMAL, _RECURSIVE, _ERRORCHECK, _ADAPTIVE
-    enum Kind : int32_t { kNormal, kRecursive, kErrorcheck, kAdaptive, kKindMask = 3 };
-
-    KindMutex() = default;
-    explicit KindMutex(Kind kind) { this->kind_ = kind; }
-
-    // 0, ETIMEDOUT, EDEADLK (errorcheck: held by the caller), EAGAIN (recursive: too often).
-    int lock(SlotOf& self, const Deadline* deadline, Passage& passage) {
-        if (const int result = relock(self); result >= 0) return result;
-        return Base::lock(self, deadline, passage);
-    }
-
-    // 0, EBUSY, EAGAIN.
-    int try_lock(SlotOf& self) {
-        if (kind() == kRecursive && is_own(self)) return relock(self);
-        return Base::try_lock(self.id.load(std::memory_order_relaxed)) ? 0 : EBUSY;
-    }
-
-    // 0, EPERM (errorcheck, recursive: not held by the caller).
-    int unlock(SlotOf& self) {
-        if (kind() == kRecursive || kind() == kErrorcheck) {
-            if (!is_own(self)) return EPERM;
-            if (this->count_ != 0) {
-                this->count_--;
-                return 0;
-            }
-        }
-        Base::unlock(self);
-        return 0;
-    }
-
-    bool is_own(const SlotOf& self) const { return this->owner() == self.id.load(std::memory_order_relaxed); }
-
-  private:
-    int32_t kind() const { return this->kind_ & kKindMask; }
-
-    // What a lock call of the owner results in, or -1: it must be taken.
-    int relock(SlotOf& self) {
-        if ((kind() != kRecursive && kind() != kErrorcheck) || !is_own(self)) return -1;
-        if (kind() == kErrorcheck) return EDEADLK;
-        if (this->count_ == UINT32_MAX - 1) return EAGAIN;
-        this->count_++;
-        return 0;
-    }
 };
 
 }  // namespace latchkey
