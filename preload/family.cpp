@@ -125,11 +125,13 @@ void take_over() {
     if (!is_mutex_layout_known()) {
         static constinit std::atomic<bool> said{false};
         say_once(said, "runtime own: this C library is not one it was tested with; its own locks are used");
+        config.runtime = Runtime::kOff;
         return;
     }
     if (!System::start(config.handoff)) {
         static constinit std::atomic<bool> said{false};
         say_once(said, "runtime own: no address space for it; the C library's own locks are used");
+        config.runtime = Runtime::kOff;
         return;
     }
     System::attach_self(true);
@@ -190,6 +192,10 @@ int pthread_mutex_destroy(pthread_mutex_t* m) {
 bool spin_for_mutex(pthread_mutex_t* m) {
     if (!is_own_kind(m) || is_glibc_held(m)) return false;
     return own(m).lock_by_spinning(System::self());
+}
+
+uint64_t queued_ns(pthread_mutex_t* m) {
+    return is_own_kind(m) && !is_glibc_held(m) ? own(m).queued_ns() : 0;
 }
 
 uint32_t owner_of(const pthread_mutex_t* m) {

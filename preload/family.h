@@ -56,6 +56,9 @@ int pthread_mutex_destroy(pthread_mutex_t* m);
 // Takes it by spinning for some microseconds, if that may help. False: not taken. Never with libc's mutexes.
 bool spin_for_mutex(pthread_mutex_t* m);
 
+// How long the first waiter in its queue has been waiting; 0: nobody is queued, or it is libc's.
+uint64_t queued_ns(pthread_mutex_t* m);
+
 // The kernel thread id of its owner; 0: none, or not known.
 uint32_t owner_of(const pthread_mutex_t* m);
 

@@ -109,7 +109,7 @@ int try_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site site,
 
 int unlock_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site site) {
     record.calls[call]++;
-    Release release(record, waited_mutex(m, call, site));
+    Release release(record, waited_mutex(m, call, site), is_tracing() ? family::queued_ns(m) : 0);
     const int result = family::pthread_mutex_unlock(m);
     if (result == 0)
         release.end();

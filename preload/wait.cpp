@@ -211,11 +211,16 @@ void note_acquired(ThreadRecord& record, const Waited& waited, int result) {
          .object = static_cast<uint8_t>(waited.object), .result = static_cast<uint8_t>(result));
 }
 
-Release::Release(ThreadRecord& record, const Waited& waited)
+Release::Release(ThreadRecord& record, const Waited& waited, uint64_t waited_ns)
     : record_(record), waited_(waited), removed_(record.held.remove(waited.address)) {
     record.counters[k_held_overflow] += record.held.take_forgotten();
     is_foreign_ = !removed_.found && record.counters[k_held_overflow] == 0;
     if (is_foreign_) record.counters[k_foreign_unlocks]++;
+    // Who queued while another thread held the lock has left its note there; this hold matters if it was long.
+    if (removed_.waiter_since_ns == 0 && waited_ns != 0 && removed_.acquired_ns != 0) {
+        const uint64_t now = now_ns();
+        if (is_worth_an_event(now - removed_.acquired_ns)) removed_.waiter_since_ns = now - waited_ns;
+    }
     if (removed_.waiter_since_ns != 0) release_ns_ = now_ns();
     if (release_ns_ == 0 && is_full()) {  // emitted before the release: its time stamp must not come after it
         const Inside inside;

@@ -68,7 +68,9 @@ void note_acquired(ThreadRecord& record, const Waited& waited, int result);
 // real call, the stack taken and the event emitted after it; the lock is not touched after the real call.
 class Release {
   public:
-    Release(ThreadRecord& record, const Waited& waited);
+    // waited_ns: how long the first waiter in the lock's own queue has been waiting, 0 if there is none or the
+    // lock does not say; waiters that left a note among the held locks are known anyway.
+    Release(ThreadRecord& record, const Waited& waited, uint64_t waited_ns = 0);
     void end();   // the lock is free
     void undo();  // the real call failed: still held
 

@@ -124,6 +124,14 @@ class Mutex {
         return wait(self, node, mine, false, nullptr, passage);
     }
 
+    // How long the first in the queue has been waiting, at least 1 ns; 0: nobody is queued. A hint: not under
+    // the bucket's lock.
+    uint64_t queued_ns() const {
+        if ((word_.load(std::memory_order_relaxed) & kWaiters) == 0) return 0;
+        const auto age = static_cast<int32_t>(System::now() - head_since_.load(std::memory_order_relaxed));
+        return age > 0 ? static_cast<uint64_t>(age) << 10 : 1;
+    }
+
     // Gives it back; wakes a waiter or hands it over as the policy says. The caller need not be the owner:
     // whoever it is, the mutex is free or another's afterwards. No bucket may be locked.
     void unlock(SlotOf& self) {
