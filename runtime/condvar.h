@@ -176,13 +176,15 @@ class Condvar {
         const bool had_signal = !wait.condvar->withdraw(*wait.self, *wait.node);
         take_mutex(wait);
         wait.node.give_back();
-        if (had_signal) signal_at(*wait.self, wait.condvar);
+        if (had_signal) broadcast_at(*wait.self, wait.condvar);  // as in pass_on
     }
 
     // The wait has failed, but a signal was given to it. Its mutex is not ours: the node is not moved.
+    // It is passed on to all: one waiter alone could be one that began to wait after the signal, and is more
+    // urgent than those that waited before and go on sleeping (glibc bug 25847).
     static void pass_on(Wait& wait) {
         sleep_on(*wait.self, *wait.node, static_cast<const Deadline*>(nullptr));
-        signal_at(*wait.self, wait.condvar);
+        broadcast_at(*wait.self, wait.condvar);
     }
 
     // True: was still waiting and is out of the queue. False: has been signalled.
