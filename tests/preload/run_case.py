@@ -35,6 +35,7 @@ PLAIN_MODES = {"off": None, "counters": Mode("counters"), "contended": Mode("con
                "own": Mode("counters", "own"), "own-contended": Mode("contended", "own"),
                "kernel-pi": Mode("counters", "kernel-pi")}
 RECORD_MODES = {"record": Mode("contended"), "record-full": Mode("full"), "record-own": Mode("full", "own")}
+RUNTIMES = ["off", "own", "kernel-pi"]  # as the counters file numbers them
 LTTNG_HELPERS = ["liblttng-ust-fork.so.1", "liblttng-ust-fd.so.1"]
 
 
@@ -154,6 +155,13 @@ def bare_failures(case: case_file.Case, bare: Outcome) -> list[str]:
     return found
 
 
+def runtime_failures(mode: str, sums: dict[str, int]) -> list[str]:
+    """Whether the locks were those the mode is about, in every process."""
+    name = (PLAIN_MODES | RECORD_MODES)[mode].runtime
+    wanted = RUNTIMES.index(name) * sums["processes"]
+    return [] if sums["process.runtime"] == wanted else [f"not all {sums['processes']} processes ran on {name}"]
+
+
 def mode_failures(case: case_file.Case, mode: str, setup: Setup, bare: Outcome) -> list[str]:
     """What is wrong with the case in this mode; empty: nothing."""
     with tempfile.TemporaryDirectory(prefix="latchkey-test-") as name:
@@ -168,7 +176,8 @@ def mode_failures(case: case_file.Case, mode: str, setup: Setup, bare: Outcome) 
         if mode == "off" or seen.hung or seen.status != bare.status:
             return found
         try:
-            found += case_file.counters_failures(case, mode, counters_file.sums(directory))
+            sums = counters_file.sums(directory)
+            found += case_file.counters_failures(case, mode, sums) + runtime_failures(mode, sums)
         except (OSError, ValueError) as error:
             found.append(f"counters: {error}")
     return found
