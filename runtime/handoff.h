@@ -29,8 +29,15 @@ struct Tuning {
     // aged: and at least this per waiter: each hand-over costs some 6 us of lock time, here never above 15 %.
     Stamp age_per_waiter = stamps_of_ns(40'000);
     Stamp in_flight = stamps_of_ns(150'000);  // a woken waiter that has not arrived by then is waited for
-    Stamp lock_spin = stamps_of_ns(4'000);    // how long one waiter spins for a lock
-    Stamp wait_spin = stamps_of_ns(25'000);   // and one for a signal: above the cost of waking another cpu
+    // A woken waiter that took so long to arrive has found the cpus taken by others. For some time after that
+    // the mutex is crowded: nobody stays behind for a woken waiter, another one is woken when the first does
+    // not come, and waiters are handed the lock later. With few active threads a lock gets few of the crowded
+    // cpus' slices.
+    Stamp late = stamps_of_ns(250'000);
+    Stamp crowded = stamps_of_ns(20'000'000);
+    Stamp crowded_factor = 4;
+    Stamp lock_spin = stamps_of_ns(4'000);   // how long one waiter spins for a lock
+    Stamp wait_spin = stamps_of_ns(25'000);  // and one for a signal: above the cost of waking another cpu
     Stamp overtaking =
         stamps_of_ns(30'000'000);  // a waiter older than this is overtaken no more by urgent ones
     bool can_spin = true;          // more than one cpu
@@ -41,14 +48,20 @@ constexpr bool always_hands_over(Handoff handoff) {
     return handoff == Handoff::kFifo || handoff == Handoff::kPrio;
 }
 
+// aged: how long the first of `waiters` waits before it is handed the lock. is_crowded: see Tuning::late.
+constexpr Stamp patience(const Tuning& tuning, uint32_t waiters, bool is_crowded) {
+    const Stamp scaled = tuning.age_per_waiter * waiters;
+    const Stamp alone = scaled > tuning.age ? scaled : tuning.age;
+    return is_crowded ? alone * tuning.crowded_factor : alone;
+}
+
 // Is a waiter handed the lock? head_since: when it began to wait. waiters: how many there are, itself
 // included.
 constexpr bool hands_over(const Tuning& tuning, Stamp now, Stamp head_since, uint32_t head_urgency,
-                          uint32_t own_urgency, uint32_t waiters) {
+                          uint32_t own_urgency, uint32_t waiters, bool is_crowded = false) {
     if (always_hands_over(tuning.handoff)) return true;
     if (tuning.handoff == Handoff::kBarge) return false;
-    const Stamp scaled = tuning.age_per_waiter * waiters;
-    return head_urgency > own_urgency || is_older(now, head_since, scaled > tuning.age ? scaled : tuning.age);
+    return head_urgency > own_urgency || is_older(now, head_since, patience(tuning, waiters, is_crowded));
 }
 
 }  // namespace latchkey

@@ -21,8 +21,8 @@
 //   INV-MUTEX-4  after its releasing store an unlock touches the mutex only under the bucket's lock and while
 //   a
 //                waiter of it is queued (INV-TABLE-2): it may be destroyed and unmapped right after.
-//   INV-MUTEX-5  head_since and head_urgency are those of the first in the queue; written under the bucket's
-//   lock.
+//   INV-MUTEX-5  head_since, head_urgency and due are those of the first in the queue; written under the
+//   bucket's lock.
 //
 // Memory order: taking is acquire, releasing is release. A waiter sets kWaiters by a read-modify-write of the
 // word, so the owner's compare-and-swap fails or comes before: no fence is needed between flag and word.
@@ -58,18 +58,13 @@ class Mutex {
     }
 
     bool try_lock(SlotId self) {
-        uint32_t word = 0;
-        do {
+        uint32_t word = word_.load(std::memory_order_relaxed);
+        while ((word & kIdMask) == 0) {
             if (word_.compare_exchange_weak(word, word | self, std::memory_order_acquire,
                                             std::memory_order_relaxed))
                 return true;
-        } while ((word & kIdMask) == 0);
+        }
         return false;
-    }
-
-    bool unlock_uncontended(SlotId self) {
-        uint32_t held = self;
-        return word_.compare_exchange_strong(held, 0, std::memory_order_release, std::memory_order_relaxed);
     }
 
     SlotId owner() const { return word_.load(std::memory_order_relaxed) & kIdMask; }
@@ -135,26 +130,23 @@ class Mutex {
     // Gives it back; wakes a waiter or hands it over as the policy says. The caller need not be the owner:
     // whoever it is, the mutex is free or another's afterwards. No bucket may be locked.
     void unlock(SlotOf& self) {
-        if (unlock_uncontended(self.id.load(std::memory_order_relaxed))) return;
-        unlock_contended(self);
-    }
-
-    void unlock_contended(SlotOf& self) {
         const bool may_enter = self.buckets_held == 0;
         uint32_t word = word_.load(std::memory_order_relaxed);
         while ((word & kIdMask) != 0) {
-            if ((word & kWaiters) != 0 && may_enter && may_hand_over(self)) {
+            const Stamp now = (word & kWaiters) != 0 ? System::now() : 0;
+            if ((word & kWaiters) != 0 && may_enter && is_due(self, now)) {
                 if (hand_over(self)) return;
                 word = word_.load(std::memory_order_relaxed);
                 // Strict policies: the queue was empty, and is not any more.
                 if ((word & kIdMask) == 0) return;
                 if ((word & kWaiters) != 0 && always_hands_over(tuning().handoff)) continue;
             }
+            const bool is_awaited = (word & kSpin) != 0 || ((word & kWaking) != 0 && !may_wake_another(now));
             // Fails if a waiter has queued since `word` was read: that one may be due.
             if (!word_.compare_exchange_strong(word, word & ~kIdMask, std::memory_order_release,
                                                std::memory_order_relaxed))
                 continue;
-            if ((word & kWaiters) == 0 || (word & (kSpin | kWaking)) != 0) return;
+            if ((word & kWaiters) == 0 || is_awaited) return;
             if (may_enter)
                 wake(self, this);
             else
@@ -222,8 +214,28 @@ class Mutex {
     // its cpu by us, waits for the scheduler's next tick. Only while kWaking is set: parking on a free word
     // is safe then.
     bool must_stay_behind(uint32_t word, uint32_t mine) const {
-        return (word & kWaking) != 0 && mine != kWaking &&
-               is_older(System::now(), woken_at_.load(std::memory_order_relaxed), tuning().in_flight);
+        if ((word & kWaking) == 0 || mine == kWaking) return false;
+        const Stamp now = System::now();
+        return is_overdue(now) && !is_crowded(now);
+    }
+
+    // Has the woken waiter been on its way for too long?
+    bool is_overdue(Stamp now) const {
+        return is_older(now, woken_at_.load(std::memory_order_relaxed), tuning().in_flight);
+    }
+    bool is_crowded(Stamp now) const {
+        const Stamp late_at = late_at_.load(std::memory_order_relaxed);
+        return late_at != 0 && now - late_at < tuning().crowded;
+    }
+    bool may_wake_another(Stamp now) const { return is_overdue(now) && is_crowded(now); }
+
+    // A woken waiter has arrived.
+    void note_arrival() {
+        const Stamp now = System::now();
+        if (is_older(now, woken_at_.load(std::memory_order_relaxed), tuning().late))
+            late_at_.store(now | 1, std::memory_order_relaxed);
+        else if (late_at_.load(std::memory_order_relaxed) != 0 && !is_crowded(now))
+            late_at_.store(0, std::memory_order_relaxed);  // before the stamps wrap
     }
 
     // Tries to take it without sleeping. mine: the flag that stands for this thread (0, kSpin, kWaking); it
@@ -279,6 +291,7 @@ class Mutex {
                 return 0;
             }
             mine = kWaking;
+            note_arrival();
             passage.way = node.was_requeued ? Way::kRequeuedWoken : Way::kWoken;
             if (compete(self, mine)) return 0;
             is_new = false;
@@ -335,6 +348,8 @@ class Mutex {
         const NodeOf* head = bucket->head(this);
         if (head == nullptr) return;
         head_since_.store(head->since, std::memory_order_relaxed);
+        due_.store(head->since + patience(tuning(), head->length, is_crowded(System::now())),
+                   std::memory_order_relaxed);
         head_urgency_.store(head->urgency, std::memory_order_relaxed);
     }
 
@@ -348,8 +363,10 @@ class Mutex {
         const uint32_t rest = head->length > 1 ? kWaiters : 0;
         uint32_t word = word_.load(std::memory_order_relaxed);
         do {
-            if ((word & (kIdMask | kSpin | kWaking)) != 0) return nullptr;
-            woken_at_.store(System::now(), std::memory_order_relaxed);
+            if ((word & (kIdMask | kSpin)) != 0) return nullptr;
+            const Stamp now = System::now();
+            if ((word & kWaking) != 0 && !may_wake_another(now)) return nullptr;
+            woken_at_.store(now, std::memory_order_relaxed);
         } while (!word_.compare_exchange_weak(word, rest | now_his, std::memory_order_acq_rel,
                                               std::memory_order_relaxed));
         bucket->remove(*head);
@@ -357,14 +374,11 @@ class Mutex {
         return head->finish(is_strict ? kGranted : kWoken) ? head : nullptr;
     }
 
-    // A first look, without the bucket: is the head waiter old or urgent enough? The owner only.
-    bool may_hand_over(const SlotOf& self) const {
-        const Handoff handoff = tuning().handoff;
-        return always_hands_over(handoff) ||
-               (handoff == Handoff::kAged &&
-                hands_over(tuning(), System::now(), head_since_.load(std::memory_order_relaxed),
-                           head_urgency_.load(std::memory_order_relaxed),
-                           self.urgency.load(std::memory_order_relaxed), 1));
+    // Is the head waiter old or urgent enough to be handed the mutex? The owner only.
+    bool is_due(const SlotOf& self, Stamp now) const {
+        if (tuning().handoff != Handoff::kAged) return always_hands_over(tuning().handoff);
+        return is_older(now, due_.load(std::memory_order_relaxed), 0) ||
+               head_urgency_.load(std::memory_order_relaxed) > self.urgency.load(std::memory_order_relaxed);
     }
 
     // Makes the head waiter the owner. False: it need not be, or there is none (a fork child's memory of
@@ -378,9 +392,7 @@ class Mutex {
                 word_.fetch_and(~kWaiters, std::memory_order_relaxed);
                 return false;
             }
-            if (!hands_over(tuning(), System::now(), heir->since, heir->urgency,
-                            self.urgency.load(std::memory_order_relaxed), heir->length))
-                return false;
+            if (!is_due(self, System::now())) return false;  // another one is first now
             const uint32_t rest = heir->length > 1 ? kWaiters : 0;
             bucket->remove(*heir);
             note_head(bucket);
@@ -433,7 +445,8 @@ class Mutex {
     Atomic<uint32_t> head_urgency_{0};
     Atomic<Stamp> head_since_{0};
     Atomic<Stamp> woken_at_{0};
-    uint64_t unused_ = 0;
+    Atomic<Stamp> due_{0};
+    Atomic<Stamp> late_at_{0};
 };
 
 }  // namespace latchkey
