@@ -4,14 +4,15 @@
 // instead of waking it ("requeue", "wait morphing"), so that nobody wakes up only to wait again.
 //
 // Invariants
-//   INV-COND-1  waiters_ counts the nodes in the queue; it grows before the waiter gives its mutex back, so a
-//               signaller that holds the mutex, or has held it since, sees it. Waiters are taken in order of
-//               urgency and arrival; a signal is given to one waiter and never taken from it by a later one.
-//   INV-COND-2  a node out of the queue whose state is kMoving has its signal: time-outs and cancellation no
-//   longer
-//               apply to the wait, its thread waits for the final state.
+//   INV-COND-1  waiters_ counts the nodes in the queue; it grows before the waiter gives its mutex back, so
+//               a signaller that holds the mutex, or has held it since, sees it. Waiters are taken in order
+//               of urgency and arrival; a signal is given to one waiter and never taken from it by a later
+//               one.
+//   INV-COND-2  a node out of the queue whose state is kMoving has its signal: time-outs and cancellation
+//               no longer apply to the wait, its thread waits for the final state.
 //   INV-COND-3  the condvar is not touched by a waiter that has left the queue, nor by a signaller that has
-//               released the bucket: it may be destroyed and unmapped as soon as all waiters were signalled.
+//               released the bucket: it may be destroyed and unmapped as soon as all waiters were
+//               signalled.
 #pragma once
 
 #include <cerrno>

@@ -11,12 +11,10 @@
 // Invariants
 //   INV-HELD-1  only the owner changes count, lock, site and acquired_ns.
 //   INV-HELD-2  another thread writes waiter_since_ns only, and only from 0; push clears it. A note that
-//   arrives
-//               while the entry is being used again is lost or falls to the next lock: a report detail, never
-//               a safety matter.
+//               arrives while the entry is being used again is lost or falls to the next lock: a report
+//               detail, never a safety matter.
 //   INV-HELD-3  when more locks are held than there are entries the oldest half is forgotten (and counted),
-//   so locks
-//               that are released by other threads cannot fill the table for good.
+//               so locks that are released by other threads cannot fill the table for good.
 #pragma once
 
 #include <atomic>

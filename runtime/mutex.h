@@ -12,17 +12,17 @@
 //
 // Invariants
 //   INV-MUTEX-1  kWaiters changes under the bucket's lock only, together with the queue.
-//   INV-MUTEX-2  kSpin (kWaking) stands for exactly one thread. It ends with a compare-and-swap of that
-//   thread which
-//                either takes the mutex or, seeing it held, clears the flag.
+//   INV-MUTEX-2  kSpin stands for exactly one thread; kWaking for one, or for several while the mutex is
+//                crowded (Tuning::late). It ends with a compare-and-swap of such a thread which either
+//                takes the mutex or, seeing it held, clears the flag.
 //   INV-MUTEX-3  free with kWaiters implies kSpin or kWaking, or a thread between its releasing store and
-//   wake().
-//                So an unlock that sees kSpin or kWaking in the word that it replaces need wake nobody.
-//   INV-MUTEX-4  after its releasing store an unlock touches the mutex only under the bucket's lock and while
-//   a
-//                waiter of it is queued (INV-TABLE-2): it may be destroyed and unmapped right after.
+//                wake(). So an unlock that sees kSpin or kWaking in the word that it replaces need wake
+//                nobody.
+//   INV-MUTEX-4  after its releasing store an unlock touches the mutex only under the bucket's lock and
+//                while a waiter of it is queued (INV-TABLE-2): it may be destroyed and unmapped right
+//                after.
 //   INV-MUTEX-5  head_since, head_urgency and due are those of the first in the queue; written under the
-//   bucket's lock.
+//                bucket's lock.
 //
 // Memory order: taking is acquire, releasing is release. A waiter sets kWaiters by a read-modify-write of the
 // word, so the owner's compare-and-swap fails or comes before: no fence is needed between flag and word.

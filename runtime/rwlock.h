@@ -11,14 +11,13 @@
 //
 // Invariants
 //   INV-RW-1  kWaiters, kWriterWaits and writers_waiting_ change under the bucket's lock only, with the
-//   queue. INV-RW-2  kWaking stands for one writer that was taken out of the queue and has not arrived; it
-//   ends with a
-//             compare-and-swap of that writer, which takes the lock or sees it held.
+//             queue.
+//   INV-RW-2  kWaking stands for one writer that was taken out of the queue and has not arrived; it ends
+//             with a compare-and-swap of that writer, which takes the lock or sees it held.
 //   INV-RW-3  free with kWaiters implies kWaking. A release that leaves the lock free decides under the
-//   bucket's
-//             lock who is next before it releases.
+//             bucket's lock who is next before it releases.
 //   INV-RW-4  after the releasing store the lock is touched only while a node that was not let go yet names
-//   it.
+//             it.
 #pragma once
 
 #include <cerrno>

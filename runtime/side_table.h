@@ -4,13 +4,13 @@
 // here. The table is the runtime's sleep list; its buckets are locked one at a time, never two.
 //
 // Invariants
-//   INV-TABLE-1  queues, `object`, `since`, `urgency`, `waits_for` and the links of a queued node change only
-//   under
-//                the lock of the bucket of its object.
+//   INV-TABLE-1  queues, `object`, `since`, `urgency`, `waits_for` and the links of a queued node change
+//                only under the lock of the bucket of its object.
 //   INV-TABLE-2  a node in a queue of object O means that a thread is inside a call on O: O's memory is
-//   alive. So
-//                O may be touched by whoever holds the bucket and sees the node, even after O was released.
-//   INV-TABLE-3  no system call but the bucket's own futex is made under a bucket's lock; wake-ups follow it.
+//                alive. So O may be touched by whoever holds the bucket and sees the node, even after O was
+//                released.
+//   INV-TABLE-3  no system call but the bucket's own futex is made under a bucket's lock; wake-ups follow
+//                it.
 #pragma once
 
 #include <atomic>
