@@ -4,10 +4,6 @@
 // free one and giving back one that nobody waits for are one compare-and-swap each. Waiters queue in the side
 // table.
 //
-// The word: slot id of the owner, 0 when free, and three flags.
-//   kWaiters  the queue of this mutex is not empty
-//   kSpin     one waiter is spinning, not queued
-//   kWaking   one waiter was taken out of the queue and woken, and has not arrived
 // At most three threads are active at a mutex: owner, spinner, woken one. All others sleep.
 //
 // Invariants
@@ -21,8 +17,6 @@
 //   INV-MUTEX-4  after its releasing store an unlock touches the mutex only under the bucket's lock and
 //                while a waiter of it is queued (INV-TABLE-2): it may be destroyed and unmapped right
 //                after.
-//   INV-MUTEX-5  head_since, head_urgency and due are those of the first in the queue; written under the
-//                bucket's lock.
 //
 // Memory order: taking is acquire, releasing is release. A waiter sets kWaiters by a read-modify-write of the
 // word, so the owner's compare-and-swap fails or comes before: no fence is needed between flag and word.
@@ -31,23 +25,26 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "runtime/mutex_state.h"
 #include "runtime/passage.h"
 #include "runtime/wait_node.h"
 
 namespace latchkey {
 
 template <class System>
-class Mutex {
+class Mutex : public MutexState<System> {
+    using State = MutexState<System>;
+    using State::word_;
+
   public:
+    using State::kSpin;
+    using State::kWaiters;
+    using State::kWaking;
     template <class T>
     using Atomic = typename System::template Atomic<T>;
     using SlotOf = Slot<System>;
     using NodeOf = Node<System>;
     using Deadline = typename System::Deadline;
-
-    static constexpr uint32_t kSpin = 1u << 28;
-    static constexpr uint32_t kWaking = 1u << 29;
-    static constexpr uint32_t kWaiters = 1u << 31;
 
     // ---- without waiting
 
@@ -66,11 +63,6 @@ class Mutex {
         }
         return false;
     }
-
-    SlotId owner() const { return word_.load(std::memory_order_relaxed) & kIdMask; }
-    bool is_held() const { return owner() != 0; }
-    bool has_waiters() const { return (word_.load(std::memory_order_relaxed) & kWaiters) != 0; }
-    uint32_t raw_word() const { return word_.load(std::memory_order_relaxed); }
 
     // ---- with waiting
 
@@ -119,14 +111,6 @@ class Mutex {
         return wait(self, node, mine, false, nullptr, passage);
     }
 
-    // How long the first in the queue has been waiting, at least 1 ns; 0: nobody is queued. A hint: not under
-    // the bucket's lock.
-    uint64_t queued_ns() const {
-        if ((word_.load(std::memory_order_relaxed) & kWaiters) == 0) return 0;
-        const auto age = static_cast<int32_t>(System::now() - head_since_.load(std::memory_order_relaxed));
-        return age > 0 ? static_cast<uint64_t>(age) << 10 : 1;
-    }
-
     // Gives it back; wakes a waiter or hands it over as the policy says. The caller need not be the owner:
     // whoever it is, the mutex is free or another's afterwards. No bucket may be locked.
     void unlock(SlotOf& self) {
@@ -134,14 +118,15 @@ class Mutex {
         uint32_t word = word_.load(std::memory_order_relaxed);
         while ((word & kIdMask) != 0) {
             const Stamp now = (word & kWaiters) != 0 ? System::now() : 0;
-            if ((word & kWaiters) != 0 && may_enter && is_due(self, now)) {
+            if ((word & kWaiters) != 0 && may_enter && this->is_due(self, now)) {
                 if (hand_over(self)) return;
                 word = word_.load(std::memory_order_relaxed);
                 // Strict policies: the queue was empty, and is not any more.
                 if ((word & kIdMask) == 0) return;
                 if ((word & kWaiters) != 0 && always_hands_over(tuning().handoff)) continue;
             }
-            const bool is_awaited = (word & kSpin) != 0 || ((word & kWaking) != 0 && !may_wake_another(now));
+            const bool is_awaited =
+                (word & kSpin) != 0 || ((word & kWaking) != 0 && !this->may_wake_another(now));
             // Fails if a waiter has queued since `word` was read: that one may be due.
             if (!word_.compare_exchange_strong(word, word & ~kIdMask, std::memory_order_release,
                                                std::memory_order_relaxed))
@@ -204,7 +189,7 @@ class Mutex {
   private:
     using Guard = BucketGuard<System>;
 
-    static const Tuning& tuning() { return System::tuning(); }
+    using State::tuning;
     uintptr_t address() const { return reinterpret_cast<uintptr_t>(this); }
 
     // Where arrival decides, nobody spins past the queue.
@@ -216,26 +201,7 @@ class Mutex {
     bool must_stay_behind(uint32_t word, uint32_t mine) const {
         if ((word & kWaking) == 0 || mine == kWaking) return false;
         const Stamp now = System::now();
-        return is_overdue(now) && !is_crowded(now);
-    }
-
-    // Has the woken waiter been on its way for too long?
-    bool is_overdue(Stamp now) const {
-        return is_older(now, woken_at_.load(std::memory_order_relaxed), tuning().in_flight);
-    }
-    bool is_crowded(Stamp now) const {
-        const Stamp late_at = late_at_.load(std::memory_order_relaxed);
-        return late_at != 0 && now - late_at < tuning().crowded;
-    }
-    bool may_wake_another(Stamp now) const { return is_overdue(now) && is_crowded(now); }
-
-    // A woken waiter has arrived.
-    void note_arrival() {
-        const Stamp now = System::now();
-        if (is_older(now, woken_at_.load(std::memory_order_relaxed), tuning().late))
-            late_at_.store(now | 1, std::memory_order_relaxed);
-        else if (late_at_.load(std::memory_order_relaxed) != 0 && !is_crowded(now))
-            late_at_.store(0, std::memory_order_relaxed);  // before the stamps wrap
+        return this->is_overdue(now) && !this->is_crowded(now);
     }
 
     // Tries to take it without sleeping. mine: the flag that stands for this thread (0, kSpin, kWaking); it
@@ -291,7 +257,7 @@ class Mutex {
                 return 0;
             }
             mine = kWaking;
-            note_arrival();
+            this->note_arrival();
             passage.way = node.was_requeued ? Way::kRequeuedWoken : Way::kWoken;
             if (compete(self, mine)) return 0;
             is_new = false;
@@ -345,12 +311,7 @@ class Mutex {
     }
 
     void note_head(const Guard& bucket) {
-        const NodeOf* head = bucket->head(this);
-        if (head == nullptr) return;
-        head_since_.store(head->since, std::memory_order_relaxed);
-        due_.store(head->since + patience(tuning(), head->length, is_crowded(System::now())),
-                   std::memory_order_relaxed);
-        head_urgency_.store(head->urgency, std::memory_order_relaxed);
+        if (const NodeOf* head = bucket->head(this); head != nullptr) this->set_head(*head);
     }
 
     // If the mutex is free and nobody is active at it: takes out the first waiter, for which kWaking then
@@ -365,20 +326,13 @@ class Mutex {
         do {
             if ((word & (kIdMask | kSpin)) != 0) return nullptr;
             const Stamp now = System::now();
-            if ((word & kWaking) != 0 && !may_wake_another(now)) return nullptr;
-            woken_at_.store(now, std::memory_order_relaxed);
+            if ((word & kWaking) != 0 && !this->may_wake_another(now)) return nullptr;
+            this->woken_at_.store(now, std::memory_order_relaxed);
         } while (!word_.compare_exchange_weak(word, rest | now_his, std::memory_order_acq_rel,
                                               std::memory_order_relaxed));
         bucket->remove(*head);
         note_head(bucket);
         return head->finish(is_strict ? kGranted : kWoken) ? head : nullptr;
-    }
-
-    // Is the head waiter old or urgent enough to be handed the mutex? The owner only.
-    bool is_due(const SlotOf& self, Stamp now) const {
-        if (tuning().handoff != Handoff::kAged) return always_hands_over(tuning().handoff);
-        return is_older(now, due_.load(std::memory_order_relaxed), 0) ||
-               head_urgency_.load(std::memory_order_relaxed) > self.urgency.load(std::memory_order_relaxed);
     }
 
     // Makes the head waiter the owner. False: it need not be, or there is none (a fork child's memory of
@@ -392,7 +346,7 @@ class Mutex {
                 word_.fetch_and(~kWaiters, std::memory_order_relaxed);
                 return false;
             }
-            if (!is_due(self, System::now())) return false;  // another one is first now
+            if (!this->is_due(self, System::now())) return false;  // another one is first now
             const uint32_t rest = heir->length > 1 ? kWaiters : 0;
             bucket->remove(*heir);
             note_head(bucket);
@@ -427,26 +381,6 @@ class Mutex {
     }
 
     static constexpr uint32_t kTurnsPerLook = 16;
-
-    // The fields of pthread_mutex_t; count_ and kind_ are KindMutex's.
-    Atomic<uint32_t> word_{0};
-
-  protected:
-    uint32_t count_ = 0;
-
-  private:
-    uint32_t glibc_owner_ = 0;
-    uint32_t glibc_users_ = 0;
-
-  protected:
-    int32_t kind_ = 0;
-
-  private:
-    Atomic<uint32_t> head_urgency_{0};
-    Atomic<Stamp> head_since_{0};
-    Atomic<Stamp> woken_at_{0};
-    Atomic<Stamp> due_{0};
-    Atomic<Stamp> late_at_{0};
 };
 
 }  // namespace latchkey
