@@ -10,7 +10,7 @@
 namespace latchkey {
 
 struct CountersFile {
-    static constexpr uint32_t kThreads = 8192;
+    static constexpr uint32_t kThreads = 16384;
     static constexpr uint32_t kFiles = 512;
 
     ProcessRecord* process;
