@@ -135,8 +135,9 @@ class RwLock {
     uintptr_t address() const { return reinterpret_cast<uintptr_t>(this); }
     bool prefers_writers() const { return flags_ == kPreferWriters; }
 
+    // A writer that was woken is still one that waits: it holds up new readers until it has arrived.
     bool may_read(uint32_t word) const {
-        return (word & kWriter) == 0 && ((word & kWriterWaits) == 0 || !prefers_writers());
+        return (word & kWriter) == 0 && ((word & (kWriterWaits | kWaking)) == 0 || !prefers_writers());
     }
 
     void note_writer(const SlotOf& self) {
