@@ -11,6 +11,7 @@
 // while the slot has its thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "runtime/passage.h"
