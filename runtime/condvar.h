@@ -107,15 +107,17 @@ class Condvar {
 
     static uint32_t broadcast_at(SlotOf& self, void* condvar) {
         NodeOf* nodes;
-        uint32_t count = 0;
+        uint32_t count;
         {
             const BucketGuard<System> bucket(self, condvar);
             nodes = bucket->head(condvar);
             if (nodes == nullptr || nodes->waits_for != WaitsFor::kCondvar) return 0;
+            count = nodes->length;
             bucket->detach(condvar);
-            for (NodeOf* node = nodes; node != nullptr; node = node->next, count++)
-                node->change_state(kMoving);
+            // Before the states change: in a fork child a node that is still kQueued names a condvar whose
+            // count is wrong, any other node one that need not be looked at.
             static_cast<Condvar*>(condvar)->waiters_.fetch_sub(count, std::memory_order_relaxed);
+            for (NodeOf* node = nodes; node != nullptr; node = node->next) node->change_state(kMoving);
         }
         release(self, nodes);
         return count;
