@@ -75,6 +75,16 @@ void CheckedMutex::drop_held() {
     scheduler.destroy(mutex);
 }
 
+void CheckedMutex::forget_others() {
+    const Scheduler::Quiet quiet(scheduler);
+    const SlotId owner = mutex->owner();
+    is_lost = owner != 0 && !mutex->is_own(ModelSystem::self());
+    holder_ = owner == 0 || is_lost ? -1 : static_cast<int>(scheduler.current_index());
+    last_word_ = mutex->raw_word();
+    heir_ = 0;
+    queue_.clear();
+}
+
 void CheckedMutex::look() {
     if (is_destroyed) return;
     const uint32_t word = mutex->raw_word();
@@ -188,7 +198,7 @@ void CheckedMutex::acquired_by(SlotId id) {
     heir_ = 0;
 }
 
-void CheckedMutex::expect_free() {
+void CheckedMutex::expect_free() const {
     const Scheduler::Quiet quiet(scheduler);
     if (is_destroyed) return;
     if (mutex->raw_word() != 0) scheduler.fail("the word of a mutex is %x at the end", mutex->raw_word());

@@ -37,17 +37,22 @@ class CheckedMutex {
     // The same for a thread that holds it.
     void drop_held();
 
+    // In a fork child, by the survivor: what another thread held is lost, everything else as the survivor
+    // left it.
+    void forget_others();
+
     // The invariants that can be seen from outside; before each step.
     void look();
 
     // At the end, nobody runs: free, no flag.
-    void expect_free();
+    void expect_free() const;
 
     bool is_strict = true;  // policies fifo and prio hand over to the first in the queue, always
     ModelMutex* mutex;
     ModelMutex::Kind kind;
     bool is_destroyed = false;
     bool is_orphan = false;  // locked, and left to whoever unlocks it
+    bool is_lost = false;    // held by a thread that fork has left behind
     uint32_t acquisitions = 0;
     Passage passage;  // of the last lock()
 

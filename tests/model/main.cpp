@@ -18,6 +18,8 @@ constexpr Group kGroups[] = {
     {"mutex", "mutual exclusion, wake-ups, hand-over, time-outs, destruction", &run_mutex_schedule},
     {"condvar", "each signal ends one wait, of those that had begun", &run_condvar_schedule},
     {"queue", "producers and consumers; destruction right after the last broadcast", &run_queue_schedule},
+    {"rwlock", "readers and writers, both kinds", &run_rwlock_schedule},
+    {"fork", "the child: what no dead thread held works", &run_fork_schedule},
 };
 
 struct Options {

@@ -69,6 +69,8 @@ class Scheduler {
 
     // All but the calling thread are gone: fork, in the child.
     void freeze_others();
+    // The running thread's, from now on.
+    uint32_t new_tid() { return current().tid = next_tid_++; }
     bool is_alive(uint32_t tid) const;
 
     // ---- scheduling points
