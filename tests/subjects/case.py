@@ -74,3 +74,18 @@ class SubjectCase(unittest.TestCase):
         self.assertEqual([row for row in tables["quality"] if row["severity"] == "warning"], [])
         self.assertEqual({row["role"] for row in tables["roles"]}, result.roles())
         return tables
+
+    def check_own(self, name: str, handoff: str = "aged") -> Result:
+        """The result of recording `name` of runtime own. All processes must have run on it, how waits for
+        mutexes ended must be known, and the report must say so."""
+        result = self.result(name)
+        self.assertEqual({(row["runtime"], row["handoff"]) for row in result.rows("SELECT * FROM processes")},
+                         {("own", handoff)})
+        self.check_report(name)
+        finished = self.latchkey("report", self.dir / name)
+        self.assertEqual(finished.status, 0, finished.err)
+        text = " ".join(finished.out.split())
+        for words in (f"runtime own, handoff {handoff}", "WHERE THE TIME WENT", "TOP LOCKS BY WAIT CAUSED"):
+            self.assertIn(words, text)
+        self.assertLessEqual(result.own_waits(), result.counter("mutex_contended"))
+        return result

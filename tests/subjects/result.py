@@ -45,6 +45,10 @@ class Result:
         return self.value("SELECT sum(value) FROM thread_counters JOIN processes ON processes.id = process "
                           "WHERE name = ? AND exe LIKE ?", name, f"%/{exe}" if exe else "%")
 
+    def own_waits(self) -> int:
+        """Waits for mutexes of which runtime own told how they ended."""
+        return sum(self.counter(name) for name in ("mutex_spun", "mutex_woken", "mutex_handed"))
+
     def roles(self) -> set[str]:
         return set(self.column("SELECT name FROM roles"))
 

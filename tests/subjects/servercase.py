@@ -39,6 +39,10 @@ class ServerCase(SubjectCase):
         """As running(), recorded into run directory `name`."""
         return self.running(self.prefix(name, level, "--quiet", *options))
 
+    def on_own(self, name: str):
+        """As recorded(), with runtime own."""
+        return self.recorded(name, "contended", "--runtime=own")
+
     def straced(self, name: str, log: Path):
         """As recorded(), at level counters and with strace between; the server is stopped by its own pid."""
         return self.running([*self.prefix(name, "counters", "--quiet"), *truth.strace(log)])

@@ -45,6 +45,38 @@ class LevelDb(SubjectCase):
         self.assertEqual(bare.status, 0, bare.err)
         self.assertEqual((recorded.status, recorded.out), (bare.status, bare.out))
 
+    def own(self, name: str, level: str, handoff: str) -> Result:
+        """Records a fixed load on our locks; its output must be the bare one."""
+        env = {"WBUF": str(1 << 16), "OPS": "1500", "QUIET": "1"}
+        bare = self.bare(self.argv(f"{name}-bare"), env)
+        own, result = self.record(name, self.argv(name + "-data"), env, level, "--runtime=own",
+                                  f"--handoff={handoff}")
+        self.assertEqual(bare.status, 0, bare.err)
+        self.assertEqual((own.status, own.out), (bare.status, bare.out), own.err)
+        self.assertGreater(result.counter("cond_requeued"), 0)
+        return result
+
+    def test_runtime_own(self) -> None:
+        self.own("own", "contended", "aged")
+        result = self.check_own("own")
+        self.assertGreater(result.own_waits(), 0)
+        self.check_background_thread(result)
+        self.check_writers_wait(result)
+
+    def test_handoffs(self) -> None:
+        """Those that always hand over do, those woken from the condvar included; barge never does."""
+        for handoff in ("barge", "fifo", "prio"):
+            with self.subTest(handoff=handoff):
+                self.own(handoff, "contended", handoff)
+                result = self.check_own(handoff, handoff)
+                handed = result.counter("mutex_handed") + result.value("SELECT sum(handed) FROM locks")
+                self.assertEqual(handed > 0, handoff != "barge", f"{handed} handed over")
+
+    def test_runtime_own_full_level(self) -> None:
+        self.own("own", "full", "aged")
+        truth.check_full_level(self, "own")
+        truth.check_babeltrace(self, "own")
+
     def test_strace(self) -> None:
         env = {**SMALL_BUFFER, "OPS": "3000"}
         argv = [*truth.strace(self.dir / "log"), *self.argv("data")]

@@ -49,6 +49,19 @@ class Lmdb(SubjectCase):
         # The processes end in any order.
         self.assertEqual(sorted(recorded.out.splitlines()), sorted(bare.out.splitlines()))
 
+    def test_runtime_own(self) -> None:
+        """Its mutexes are robust and shared: they stay glibc's, which says nothing of how a wait ended."""
+        env = {"PROCS": "2", "OPS": "8000", "QUIET": "1"}
+        bare = self.bare(self.argv("bare"), env)
+        own, _ = self.record("own", self.argv("recorded"), env, "contended", "--runtime=own")
+        self.assertEqual(bare.status, 0, bare.err)
+        self.assertEqual(own.status, bare.status, own.err)
+        self.assertEqual(sorted(own.out.splitlines()), sorted(bare.out.splitlines()))
+        result = self.check_own("own")
+        self.check_writer_lock(result, 2)
+        ours = result.value("SELECT sum(spun + woken + handed) FROM locks WHERE kind LIKE '%robust%'")
+        self.assertEqual(ours, 0)
+
     def test_strace(self) -> None:
         argv = [*truth.strace(self.dir / "log"), *self.argv("data", sync="1")]
         finished, result = self.record("run", argv, {"PROCS": "2", "OPS": "300"}, "counters")

@@ -51,6 +51,20 @@ class MariaDbCase(ServerCase):
         self.check_locks(result)
         self.check_redo_log(result)
 
+    def test_runtime_own(self) -> None:
+        with self.running():
+            bare = self.fixed_script()
+            self.server.sql("DROP DATABASE kept")
+        with self.on_own("own"):
+            own = self.fixed_script()
+            self.sysbench("oltp_write_only", "--time=0", "--events=1000")
+        self.assertEqual(own, bare)
+        result = self.check_own("own")
+        self.only_recording(result)
+        self.check_locks(result)
+        self.assertGreater(result.own_waits(), 0)
+        self.assertGreater(result.counter("cond_requeued"), 0)
+
     def check_futexes(self, result: Result) -> None:
         self.assertGreater(result.counter("futex_waits"), 0)
         self.assertGreater(result.counter("futex_wait_ns"), 0)

@@ -39,6 +39,20 @@ class MemcachedCase(ServerCase):
         self.check_report("run")
         self.check_workers(result)
 
+    def test_runtime_own(self) -> None:
+        """The crawler is woken by a condvar whose mutex is held: it is moved to the mutex."""
+        with self.running():
+            bare = self.fixed_commands()
+        with self.on_own("own"):
+            own = self.fixed_commands()
+            self.server.memcslap("--concurrency=8", "--execute-number=3000", "--test=set")
+            self.server.talk("lru_crawler crawl all\r\n", b"OK\r\n")
+        self.assertEqual(own, bare)
+        result = self.check_own("own")
+        self.only_recording(result)
+        self.check_workers(result)
+        self.assertGreater(result.counter("cond_requeued"), 0)
+
     def check_workers(self, result: Result) -> None:
         self.assertEqual(result.value("SELECT threads FROM roles WHERE name = 'mc-worker'"), 4)
         roles = " ".join(result.roles())

@@ -47,6 +47,17 @@ class PostgreSqlCase(ServerCase):
         self.check_semaphores(result)
         self.check_write_ahead_log(result)
 
+    def test_runtime_own(self) -> None:
+        """Its semaphores are shared between processes, so they stay glibc's; what else there is is ours."""
+        with self.running():
+            bare = self.tpc_b(60)
+        with self.on_own("own"):
+            own = self.tpc_b(60)
+        self.assertEqual(own, bare)
+        result = self.check_own("own")
+        self.only_recording(result)
+        self.check_semaphores(result)
+
     def check_roles(self, result: Result) -> None:
         roles = result.roles()
         for word in ("checkpointer", "walwriter", "background writer", "[local]"):

@@ -55,6 +55,23 @@ class RedisCase(ServerCase):
         self.check_threads(result)
         self.check_child(result)
 
+    def test_runtime_own(self) -> None:
+        """The background save's child inherits our locks. An asynchronous flush wakes a thread by a condvar
+        whose mutex is held: the thread is moved to the mutex."""
+        with self.running():
+            bare = self.fixed_commands()
+            self.server.cli("FLUSHALL")
+        with self.on_own("own"):
+            own = self.fixed_commands()
+            self.save()
+            self.load()
+            self.server.cli("FLUSHALL", "ASYNC")
+        self.assertEqual(own, bare)
+        result = self.check_own("own")
+        self.only_recording(result)
+        self.check_child(result)
+        self.assertGreater(result.counter("cond_requeued"), 0)
+
     def check_threads(self, result: Result) -> None:
         roles = " ".join(result.roles())
         for name in ("io_thd_*", "bio_aof_fsync", "bio_close_file", "bio_lazy_free"):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """RocksDB: db_bench as Debian ships it, and our driver. Callers wait on the flush and compaction pools."""
 
+import re
 import unittest
 
 import truth
@@ -15,8 +16,8 @@ STDIO = (r"^(write|fcntl) .*/LOG$", r"^read /(proc/cpuinfo|sys/.*/logical_block_
 
 
 class DbBench(SubjectCase):
-    def argv(self, num: int) -> list[str]:
-        return ["db_bench", f"--db={self.dir}/data", "--benchmarks=fillrandom,readwhilewriting",
+    def argv(self, num: int, benchmarks: str = "fillrandom,readwhilewriting") -> list[str]:
+        return ["db_bench", f"--db={self.dir}/data", f"--benchmarks={benchmarks}",
                 f"--num={num}", f"--reads={num // 3}", "--threads=4", "--value_size=200",
                 "--write_buffer_size=1048576", "--max_background_jobs=2", "--compression_type=none",
                 "--seed=7"]
@@ -49,6 +50,25 @@ class DbBench(SubjectCase):
                            "WHERE class = 'idle' AND name LIKE 'rocksdb:%'")
         self.assertTrue(idle, "the pools wait for work, which is not contention")
 
+    def test_runtime_own(self) -> None:
+        """The seed decides which keys four threads write, and which of those they read are there."""
+        argv = self.argv(15_000, "fillrandom,readrandom,readwhilewriting")
+        bare = self.bare(argv)
+        own, _ = self.record("own", argv, None, "contended", "--runtime=own")
+        self.assertEqual(bare.status, 0, bare.err)
+        self.assertEqual(own.status, bare.status, own.err)
+        self.assertEqual(self.keys_found(own.out), self.keys_found(bare.out))
+        result = self.check_own("own")
+        self.assertGreater(result.own_waits(), 0)
+        self.assertGreater(result.counter("cond_requeued"), 0)
+        self.check_names(result)
+        self.check_callers_wait(result)
+
+    def keys_found(self, out: str) -> str:
+        found = re.findall(r"readrandom .*\((\d+ of \d+ found)\)", out)
+        self.assertEqual(len(found), 1, out)
+        return found[0]
+
     def test_strace(self) -> None:
         argv = [*truth.strace(self.dir / "log"), *self.argv(4000)]
         finished, result = self.record("run", argv, level="counters")
@@ -74,6 +94,16 @@ class Driver(SubjectCase):
         self.assertEqual(bare.status, 0, bare.err)
         self.assertEqual((recorded.status, recorded.out), (bare.status, bare.out))
         self.assertLessEqual({"main", "writer*", "reader*"} | POOLS, result.roles())
+
+    def test_runtime_own(self) -> None:
+        env = {"WBUF": str(1 << 18), "OPS": "6000", "QUIET": "1"}
+        bare = self.bare(self.argv("bare"), env)
+        own, _ = self.record("own", self.argv("recorded"), env, "contended", "--runtime=own")
+        self.assertEqual(bare.status, 0, bare.err)
+        self.assertEqual((own.status, own.out), (bare.status, bare.out), own.err)
+        result = self.check_own("own")
+        self.assertGreater(result.own_waits(), 0)
+        self.assertGreater(result.counter("cond_requeued"), 0)
 
     def test_writers_wait_for_the_pools(self) -> None:
         """With small buffers a writer soon waits until the flush thread or a compaction makes room."""

@@ -11,8 +11,8 @@ PROCESSES = 4
 
 
 class Sqlite(SubjectCase):
-    def argv(self, directory: str, seconds: str = "0", readers: str = "1") -> list[str]:
-        return [self.driver("sqlite"), str(self.dir / directory), "1", readers, seconds, "0"]
+    def argv(self, directory: str, seconds: str = "0", readers: str = "1", writers: str = "1") -> list[str]:
+        return [self.driver("sqlite"), str(self.dir / directory), writers, readers, seconds, "0"]
 
     def children(self, result: Result) -> list[int]:
         """Ids of the worker processes: the parent started them all."""
@@ -58,6 +58,17 @@ class Sqlite(SubjectCase):
         self.assertEqual(recorded.status, bare.status, recorded.err)
         # The processes end in any order.
         self.assertEqual(sorted(recorded.out.splitlines()), sorted(bare.out.splitlines()))
+
+    def test_runtime_own(self) -> None:
+        """Eight threads of one process: SQLite's own mutexes, recursive ones too, are contended."""
+        env = {"OPS": "1000", "QUIET": "1"}
+        bare = self.bare(self.argv("bare", readers="4", writers="4"), env)
+        own, result = self.record("own", self.argv("recorded", readers="4", writers="4"), env, "contended",
+                                  "--runtime=own")
+        self.assertEqual(bare.status, 0, bare.err)
+        self.assertEqual((own.status, own.out), (bare.status, bare.out), own.err)
+        self.check_own("own")
+        self.assertGreater(result.own_waits(), 0)
 
     def test_strace(self) -> None:
         env = {"PROCS": "2", "OPS": "400"}
