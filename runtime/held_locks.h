@@ -109,7 +109,8 @@ struct HeldLocks {
         return {false, 0, 0, 0};
     }
 
-    // Any thread: where the owner acquired `lock` (0: not found); leaves the note `waiter_since_ns`.
+    // Any thread: where the owner acquired `lock` (0: not found, or released meanwhile); leaves the note
+    // `waiter_since_ns`.
     uint64_t announce_waiter(const void* lock, uint64_t waiter_since_ns) {
         if (const uint64_t site = announce_in(top, lock, waiter_since_ns); site != 0) return site;
         uint32_t n = count.load(std::memory_order_relaxed);
@@ -127,15 +128,30 @@ struct HeldLocks {
     }
 
   private:
+#if defined(__x86_64__)
+    typedef uint64_t Pair __attribute__((vector_size(16), may_alias));
+    static_assert(offsetof(HeldLock, site) == 8);
+#endif
+
     // Both words by one store, where the machine has one of 16 bytes; each half is written as a whole.
     static void store_pair(HeldLock& entry, uint64_t lock, uint64_t site) {
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-        typedef uint64_t Pair __attribute__((vector_size(16), may_alias));
-        static_assert(offsetof(HeldLock, site) == 8);
         *reinterpret_cast<volatile Pair*>(&entry) = Pair{lock, site};
 #else
         entry.site.store(site, std::memory_order_relaxed);
         entry.lock.store(lock, std::memory_order_relaxed);
+#endif
+    }
+
+    // The site of an entry, 0 if it is not that of `lock`. Read as it was stored, so that another lock's site
+    // is not taken for it while `top` is used again; elsewhere it may be.
+    static uint64_t site_of(const HeldLock& entry, const void* lock) {
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+        const Pair pair = *reinterpret_cast<const volatile Pair*>(&entry);
+        return pair[0] == reinterpret_cast<uint64_t>(lock) ? pair[1] & ~kTimed : 0;
+#else
+        if (entry.lock.load(std::memory_order_relaxed) != reinterpret_cast<uint64_t>(lock)) return 0;
+        return entry.site.load(std::memory_order_relaxed) & ~kTimed;
 #endif
     }
 
@@ -150,7 +166,7 @@ struct HeldLocks {
         if (entry.lock.load(std::memory_order_relaxed) != reinterpret_cast<uint64_t>(lock)) return 0;
         uint64_t none = 0;
         entry.waiter_since_ns.compare_exchange_strong(none, waiter_since_ns, std::memory_order_relaxed);
-        return entry.site.load(std::memory_order_relaxed) & ~kTimed;
+        return site_of(entry, lock);
     }
 
     // Moves the innermost lock, if there is one, to the entries; drops an old note.
