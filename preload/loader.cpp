@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "preload/emit.h"
+#include "preload/family.h"
 #include "preload/real.h"
+#include "preload/say.h"
 #include "preload/text.h"
 #include "preload/thread.h"
 
@@ -203,11 +205,20 @@ __attribute__((noinline)) void note_dlopen(Call call, Site site) {
     is_stale.store(true, std::memory_order_relaxed);
 }
 
+// With RTLD_DEEPBIND a library binds to libc's functions before ours: two protocols on one lock.
+__attribute__((noinline)) int without_deepbind(const char* file, int mode) {
+    if (!family::is_own || (mode & RTLD_DEEPBIND) == 0) return mode;
+    static constinit std::atomic<bool> said{false};
+    say_once(said, "runtime own: loaded without RTLD_DEEPBIND, for its locks must be ours: ",
+             file != nullptr ? file : "");
+    return mode & ~RTLD_DEEPBIND;
+}
+
 }  // namespace
 
 INTERPOSE(void*, dlopen, (const char* file, int mode)) {
     note_dlopen(kCall_dlopen, CALLER);
-    return real::dlopen(file, mode);
+    return real::dlopen(file, without_deepbind(file, mode));
 }
 
 INTERPOSE(void*, dlmopen, (long space, const char* file, int mode)) {
