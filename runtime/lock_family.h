@@ -10,39 +10,48 @@
 
 namespace latchkey {
 
+// Part of pay_owed_wakes.
+template <class System>
+void wake_all_of_bucket(Slot<System>& self, uint32_t i) {
+    constexpr uint32_t kMost = 16;  // objects of one bucket that are looked at
+    void* objects[kMost];
+    WaitsFor what[kMost];
+    uint32_t count = 0;
+    auto& bucket = System::table().bucket(i);
+    self.buckets_held++;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    bucket.lock.lock();
+    for (auto* head = bucket.first_queue(); head != nullptr && count < kMost; head = head->next_queue) {
+        objects[count] = reinterpret_cast<void*>(head->object.load(std::memory_order_relaxed));
+        what[count++] = head->waits_for;
+    }
+    bucket.lock.unlock();
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    self.buckets_held--;
+    for (uint32_t n = 0; n < count; n++) {
+        switch (what[n]) {
+            case WaitsFor::kMutex:
+                Mutex<System>::wake(self, objects[n]);
+                break;
+            case WaitsFor::kCondvar:
+                Condvar<System>::broadcast_at(self, objects[n]);
+                break;
+            default:
+                RwLock<System>::wake(self, objects[n]);
+        }
+    }
+}
+
 // A signal handler has released a lock or signalled a condvar while its thread was in a bucket section. Which
 // one is not known any more, so all that could go on is woken: free mutexes and rwlocks admit their next,
 // condvars wake all (a wait may end without a signal). Rare: the handler must have hit a section of some 100
 // ns.
 template <class System>
 void pay_owed_wakes(Slot<System>& self) {
-    self.owes_wakes = false;
-    for (uint32_t i = 0; i < SideTable<System>::kBuckets; i++) {
-        constexpr uint32_t kMost = 16;  // objects of one bucket that are looked at
-        void* objects[kMost];
-        WaitsFor what[kMost];
-        uint32_t count = 0;
-        auto& bucket = System::table().bucket(i);
-        self.buckets_held++;
-        bucket.lock.lock();
-        for (auto* head = bucket.first_queue(); head != nullptr && count < kMost; head = head->next_queue) {
-            objects[count] = reinterpret_cast<void*>(head->object.load(std::memory_order_relaxed));
-            what[count++] = head->waits_for;
-        }
-        bucket.lock.unlock();
-        self.buckets_held--;
-        for (uint32_t n = 0; n < count; n++) {
-            switch (what[n]) {
-                case WaitsFor::kMutex:
-                    Mutex<System>::wake(self, objects[n]);
-                    break;
-                case WaitsFor::kCondvar:
-                    Condvar<System>::broadcast_at(self, objects[n]);
-                    break;
-                default:
-                    RwLock<System>::wake(self, objects[n]);
-            }
-        }
+    // Again if a signal handler has interrupted a section of this very function.
+    for (; self.owes_wakes; std::atomic_signal_fence(std::memory_order_seq_cst)) {
+        self.owes_wakes = false;
+        for (uint32_t i = 0; i < SideTable<System>::kBuckets; i++) wake_all_of_bucket(self, i);
     }
 }
 
