@@ -221,7 +221,7 @@ class Mutex : public MutexState<System> {
                 }
                 continue;
             }
-            if (turns % kTurnsPerLook == 0) {
+            if (begin == 0 || turns % kTurnsPerLook == 0) {
                 const Stamp now = System::now();
                 if (begin == 0) begin = now;
                 if (is_older(now, begin, tuning().lock_spin) || !may_spin() ||
@@ -229,7 +229,8 @@ class Mutex : public MutexState<System> {
                     return false;
             }
             if (mine == 0) {
-                if ((word & kSpin) != 0) return false;
+                // A signal handler has interrupted a spinner: active_on names that one's mutex.
+                if ((word & kSpin) != 0 || self.active_on.load(std::memory_order_relaxed) != 0) return false;
                 self.active_on.store(address(), std::memory_order_relaxed);
                 if (!word_.compare_exchange_weak(word, word | kSpin, std::memory_order_relaxed)) {
                     self.active_on.store(0, std::memory_order_relaxed);
@@ -278,7 +279,7 @@ class Mutex : public MutexState<System> {
             if (!word_.compare_exchange_weak(word, next, std::memory_order_acquire,
                                              std::memory_order_relaxed))
                 continue;
-            self.active_on.store(0, std::memory_order_relaxed);
+            if (mine == kSpin) self.active_on.store(0, std::memory_order_relaxed);
             if (is_free) return false;
             break;
         }
