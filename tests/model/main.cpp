@@ -20,6 +20,7 @@ constexpr Group kGroups[] = {
     {"queue", "producers and consumers; destruction right after the last broadcast", &run_queue_schedule},
     {"rwlock", "readers and writers, both kinds", &run_rwlock_schedule},
     {"fork", "the child: what no dead thread held works", &run_fork_schedule},
+    {"signal", "signal handlers on top of the runtime", &run_signal_schedule},
 };
 
 struct Options {

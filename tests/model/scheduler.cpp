@@ -93,6 +93,7 @@ uint32_t Scheduler::spawn(std::function<void()> body) {
     thread.tid = next_tid_++;
     thread.handlers_left = 0;
     thread.handler_depth = 0;
+    thread.is_masked = thread.is_outside = false;
     thread.is_finished = thread.is_frozen = false;
     thread.is_cancellable_sleep = thread.is_cancelled = thread.has_cancel_scope = false;
     thread.fiber.start(&Scheduler::entry, &thread);
@@ -240,7 +241,7 @@ void Scheduler::step_loud(Op op, const void* address, bool touches) {
 
 void Scheduler::run_handler() {
     Thread& self = current();
-    if (!self.handler || self.handlers_left == 0 || !random.one_in(handler_rate)) return;
+    if (!self.handler || self.handlers_left == 0 || self.is_masked || !random.one_in(handler_rate)) return;
     self.handlers_left--;
     self.handler_depth++;
     self.handler();

@@ -40,6 +40,8 @@ struct Thread {
     uint32_t tid;
     uint32_t handlers_left;
     uint32_t handler_depth;
+    bool is_masked;   // no handler now
+    bool is_outside;  // at a point of the program, not in the runtime
     bool is_finished;
     bool is_frozen;  // another thread has forked: in the child it is gone
     bool is_cancellable_sleep;
@@ -89,7 +91,11 @@ class Scheduler {
     bool fails_weakly() { return quiet_ == 0 && random.one_in(weak_failures_); }
 
     // A point in the program, outside the runtime; something may happen in between.
-    void program() { step(Op::kProgram, nullptr, false); }
+    void program() {
+        current().is_outside = true;
+        step(Op::kProgram, nullptr, false);
+        current().is_outside = false;
+    }
 
     // Sleeps until `is_true` holds; the program's own business, no futex.
     void await(std::function<bool()> is_true);
