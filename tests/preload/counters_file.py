@@ -6,8 +6,12 @@ Independent of the product's own readers on purpose: it is what the tests hold t
 
 from __future__ import annotations
 
+import errno
+import mmap
+import os
 import struct
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +32,27 @@ class Field:
     offset: int
 
 
+def written_ranges(file: int) -> Iterator[tuple[int, int]]:
+    """The parts of a file that are not holes: a counters file is sparse, with room for all threads there may be."""
+    end = 0
+    while True:
+        try:
+            start = os.lseek(file, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return
+        end = os.lseek(file, start, os.SEEK_HOLE)
+        yield start, end
+
+
 class CountersFile:
     """One counters file, read once. Raises ValueError when it is not one."""
 
     def __init__(self, path: Path) -> None:
-        self._data = path.read_bytes()
+        with path.open("rb") as file:
+            self._written = list(written_ranges(file.fileno()))
+            self._data = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
         if self._data[:8] != MAGIC:
             raise ValueError(f"{path}: not a counters file")
         start, length = struct.unpack_from("<II", self._data, 8)
@@ -59,11 +79,18 @@ class CountersFile:
         raw = self._data[at : at + size].ljust(size, b"\0")
         return struct.unpack("<" + INTEGERS[kind], raw)[0]
 
+    def _written_records(self, place: Section) -> list[int]:
+        indexes: set[int] = set()
+        for start, end in self._written:
+            first = max(0, (start - place.offset) // place.stride)
+            indexes.update(range(first, min(place.count, -(-(end - place.offset) // place.stride))))
+        return sorted(indexes)
+
     def records(self, section: str) -> list[dict[str, int | str]]:
         """All records of a section that are in the file and not empty; arrays are left out."""
         place = self._sections[section]
         result = []
-        for index in range(place.count):
+        for index in self._written_records(place):
             at = place.offset + index * place.stride
             if not any(self._data[at : at + place.stride]):
                 continue
