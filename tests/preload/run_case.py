@@ -157,6 +157,8 @@ def bare_failures(case: case_file.Case, bare: Outcome) -> list[str]:
 
 def runtime_failures(mode: str, sums: dict[str, int]) -> list[str]:
     """Whether the locks were those the mode is about, in every process."""
+    if "processes" not in sums:
+        return ["no counters: nothing was preloaded"]
     name = (PLAIN_MODES | RECORD_MODES)[mode].runtime
     wanted = RUNTIMES.index(name) * sums["processes"]
     return [] if sums["process.runtime"] == wanted else [f"not all {sums['processes']} processes ran on {name}"]
