@@ -122,7 +122,7 @@ class SlotTable {
     // A slot for the calling thread, or null when all are taken. Any thread; no lock may be held.
     SlotOf* claim(uint32_t tid) {
         while (is_claiming_.exchange(true, std::memory_order_acquire)) System::yield();
-        SlotOf* slot = find_ended();
+        SlotOf* slot = find_ended(tid);
         if (slot == nullptr && used_.load(std::memory_order_relaxed) < capacity_) {
             const uint32_t index = used_.load(std::memory_order_relaxed);
             slot = &slots_[index];
@@ -193,7 +193,8 @@ class SlotTable {
     }
 
     // A bounded search, so that creating a thread stays cheap; what it misses it finds the next time.
-    SlotOf* find_ended() {
+    // tid: the caller's; another thread that had it is gone.
+    SlotOf* find_ended(uint32_t tid) {
         const uint32_t used = used_.load(std::memory_order_relaxed);
         const bool is_full = used >= capacity_;
         for (uint32_t probe = 0; probe < (is_full ? used : kMostProbes) && probe < used; probe++) {
@@ -202,9 +203,9 @@ class SlotTable {
             SlotOf& slot = slots_[cursor_];
             const auto life = static_cast<SlotLife>(slot.life.load(std::memory_order_acquire));
             // In need, also those that ended without saying so.
-            if ((life == SlotLife::kEnding || is_full) &&
-                System::is_gone(slot.tid.load(std::memory_order_relaxed)))
-                return &slot;
+            if (life != SlotLife::kEnding && !is_full) continue;
+            const uint32_t its_tid = slot.tid.load(std::memory_order_relaxed);
+            if (its_tid == tid || System::is_gone(its_tid)) return &slot;
         }
         return nullptr;
     }
