@@ -183,7 +183,7 @@ void CheckedMutex::expect_heir() {
     const ModelNode* head = bucket.lock.is_free() ? bucket.head(mutex) : nullptr;
     if (head == nullptr || !is_strict) return;
     if (hands_over(tuning, ModelSystem::now(), head->since, head->urgency, ModelSystem::self().urgency.load(),
-                   scheduler.count()))
+                   scheduler.count(), true))
         heir_ = head->slot->id.load();
 }
 

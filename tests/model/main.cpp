@@ -21,6 +21,7 @@ constexpr Group kGroups[] = {
     {"rwlock", "readers and writers, both kinds", &run_rwlock_schedule},
     {"fork", "the child: what no dead thread held works", &run_fork_schedule},
     {"signal", "signal handlers on top of the runtime", &run_signal_schedule},
+    {"slot", "slots are claimed, released and used again", &run_slot_schedule},
 };
 
 struct Options {

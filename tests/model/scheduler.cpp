@@ -141,7 +141,7 @@ void Scheduler::freeze_others() {
 
 bool Scheduler::is_alive(uint32_t tid) const {
     for (uint32_t i = 0; i < count_; i++)
-        if (threads_[i].tid == tid) return !threads_[i].is_finished && !threads_[i].is_frozen;
+        if (threads_[i].tid == tid && !threads_[i].is_finished && !threads_[i].is_frozen) return true;
     return false;
 }
 

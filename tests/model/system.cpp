@@ -57,6 +57,9 @@ void ModelSystem::restart(Handoff handoff) {
     tuning_.age = random.between(5, 80);
     tuning_.age_per_waiter = random.below(20);
     tuning_.in_flight = random.below(30);
+    tuning_.late = random.below(60);
+    tuning_.crowded = random.below(300);
+    tuning_.crowded_factor = random.between(1, 3);
     tuning_.lock_spin = random.below(12);
     tuning_.wait_spin = random.below(12);
     tuning_.overtaking = random.between(20, 300);
@@ -109,10 +112,18 @@ void ModelSystem::test_cancel() {
     scheduler.leave_cancelled();
 }
 
-bool ModelSystem::may_run(const Slot<ModelSystem>&, SlotId owner) {
-    const ModelSlot* slot = slots_.find(owner);
+// As LinuxSystem does it; a thread without cpu number may or may not run.
+bool ModelSystem::may_run(const Slot<ModelSystem>& self, SlotId owner) {
+    ModelSlot* slot = slots_.find(owner);
     if (slot == nullptr || slot->is_parked.load() != 0) return false;
-    return !scheduler.random.one_in(4);
+    const uint32_t* own = self.cpu.load();
+    if (own == nullptr) return !scheduler.random.one_in(4);
+    slot->looking.fetch_add(1);
+    const uint32_t* cpu = slot->cpu.load();
+    if (cpu != nullptr) scheduler.step(Op::kLoad, cpu);
+    const bool is_elsewhere = cpu == nullptr || *cpu != *own;
+    slot->looking.fetch_sub(1);
+    return is_elsewhere;
 }
 
 void ModelSystem::expect_idle() {
