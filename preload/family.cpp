@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "preload/config.h"
+#include "preload/kernel_pi.h"
 #include "preload/real.h"
 #include "preload/say.h"
 
@@ -121,6 +122,10 @@ clockid_t clock_of(const pthread_cond_t* cond) {
 }  // namespace
 
 void take_over() {
+    if (config.runtime == Runtime::kKernelPi) {
+        kernel_pi::start();
+        if (!kernel_pi::is_active) config.runtime = Runtime::kOff;
+    }
     if (config.runtime != Runtime::kOwn) return;
     if (!is_mutex_layout_known()) {
         static constinit std::atomic<bool> said{false};
@@ -140,6 +145,7 @@ void take_over() {
 
 void restart_in_child() {
     if (is_own) System::restart_in_child();
+    if (kernel_pi::is_active) kernel_pi::restart_in_child();
 }
 
 void begin_thread() {
@@ -157,16 +163,19 @@ uint32_t mutex_mark() {
 }
 
 int pthread_mutex_trylock(pthread_mutex_t* m) {
+    if (kernel_pi::takes(m)) return kernel_pi::try_lock(kernel_pi::pi(m));
     if (!is_own_kind(m) || is_glibc_held(m)) return real::pthread_mutex_trylock(m);
     return own(m).try_lock(System::self());
 }
 
 int pthread_mutex_lock(pthread_mutex_t* m, Passage& passage) {
+    if (kernel_pi::takes(m)) return kernel_pi::lock(kernel_pi::pi(m));
     if (!is_own_kind(m)) return real::pthread_mutex_lock(m);
     return lock_until(m, nullptr, passage);
 }
 
 int pthread_mutex_clocklock(pthread_mutex_t* m, clockid_t clock, const timespec* time, Passage& passage) {
+    if (kernel_pi::takes(m)) return kernel_pi::clock_lock(kernel_pi::pi(m), clock, time);
     if (!is_own_kind(m)) return real::pthread_mutex_clocklock(m, clock, time);
     if (!is_valid(clock)) return EINVAL;
     const int result = family::pthread_mutex_trylock(m);
@@ -180,6 +189,7 @@ int pthread_mutex_clocklock(pthread_mutex_t* m, clockid_t clock, const timespec*
 }
 
 int pthread_mutex_unlock(pthread_mutex_t* m) {
+    if (kernel_pi::has(m)) return kernel_pi::unlock(kernel_pi::pi(m));
     if (!is_own_kind(m) || is_glibc_held(m)) return real::pthread_mutex_unlock(m);
     return own(m).unlock(System::self());
 }
@@ -207,17 +217,25 @@ uint32_t owner_of(const pthread_mutex_t* m) {
 
 int pthread_cond_wait(pthread_cond_t* cond, pthread_mutex_t* m, Passage& passage) {
     if (is_own_kind(cond)) return wait_until(cond, m, nullptr, passage);
-    return is_own_kind(m) ? wait_beside(m, nullptr) : real::pthread_cond_wait(cond, m);
+    if (is_own_kind(m)) return wait_beside(m, nullptr);
+    if (kernel_pi::takes(m)) kernel_pi::own_up(kernel_pi::pi(m));
+    return real::pthread_cond_wait(cond, m);
 }
 
 int pthread_cond_timedwait(pthread_cond_t* cond, pthread_mutex_t* m, const timespec* time, Passage& passage) {
-    if (!is_own_kind(cond) && !is_own_kind(m)) return real::pthread_cond_timedwait(cond, m, time);
+    if (!is_own_kind(cond) && !is_own_kind(m)) {
+        if (kernel_pi::takes(m)) kernel_pi::own_up(kernel_pi::pi(m));
+        return real::pthread_cond_timedwait(cond, m, time);
+    }
     return family::pthread_cond_clockwait(cond, m, clock_of(cond), time, passage);
 }
 
 int pthread_cond_clockwait(pthread_cond_t* cond, pthread_mutex_t* m, clockid_t clock, const timespec* time,
                            Passage& passage) {
-    if (!is_own_kind(cond) && !is_own_kind(m)) return real::pthread_cond_clockwait(cond, m, clock, time);
+    if (!is_own_kind(cond) && !is_own_kind(m)) {
+        if (kernel_pi::takes(m)) kernel_pi::own_up(kernel_pi::pi(m));
+        return real::pthread_cond_clockwait(cond, m, clock, time);
+    }
     if (!is_valid(time) || !is_valid(clock)) return EINVAL;
     const System::Deadline deadline{clock, *time};
     return is_own_kind(cond) ? wait_until(cond, m, &deadline, passage) : wait_beside(m, &deadline);

@@ -12,6 +12,7 @@
 #include "preload/descriptors.h"
 #include "preload/emit.h"
 #include "preload/family.h"
+#include "preload/kernel_pi.h"
 #include "preload/loader.h"
 #include "preload/mutex.h"
 #include "preload/real.h"
@@ -179,8 +180,8 @@ void start_tracing() {
     if (!observing) return;
     const Inside inside;
     // Not earlier: the fast path does not look at its caller, and the tracer's constructors have just locked
-    // a lot.
-    is_fast_allowed = config.level != Level::kFull && is_mutex_layout_known();
+    // a lot. Nor with kernel-pi: the first lock of each mutex decides about it.
+    is_fast_allowed = config.level != Level::kFull && is_mutex_layout_known() && !kernel_pi::is_active;
     copy_title();
     load_events_library();
     if (loaded_table == nullptr) return;
