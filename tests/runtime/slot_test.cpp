@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <future>
 #include <memory>
 #include <set>
 #include <thread>
@@ -19,15 +20,45 @@ using Slots = SlotTable<LinuxSystem>;
 
 constexpr uint32_t kGone = 0;  // a kernel thread id that nobody has
 
-uint32_t alive() {
-    return static_cast<uint32_t>(gettid());
-}
+// Threads that live as long as this does.
+class Living {
+  public:
+    explicit Living(uint32_t count) {
+        std::promise<uint32_t> tids[kMost];
+        for (uint32_t i = 0; i < count; i++) {
+            threads_.emplace_back([this, &tids, i] {
+                tids[i].set_value(static_cast<uint32_t>(gettid()));
+                end_.wait();
+            });
+            tids_.push_back(tids[i].get_future().get());
+        }
+    }
+    ~Living() {
+        may_end_.set_value();
+        for (std::thread& thread : threads_) thread.join();
+    }
+
+    // The kernel id of another one at each call.
+    uint32_t next() { return tids_[next_++ % tids_.size()]; }
+
+    static constexpr uint32_t kMost = 64;
+
+  private:
+    std::promise<void> may_end_;
+    std::shared_future<void> end_ = may_end_.get_future().share();
+    std::vector<std::thread> threads_;
+    std::vector<uint32_t> tids_;
+    uint32_t next_ = 0;
+};
 
 class SlotTest : public ::testing::Test {
   protected:
     static constexpr uint32_t kCapacity = 40;
 
     SlotTest() { table_->set_memory(memory_.get(), kCapacity); }
+
+    // Another one of the threads that run.
+    uint32_t alive() { return living_.next(); }
 
     // A thread that has come and ended.
     SlotId pass_through() {
@@ -40,6 +71,7 @@ class SlotTest : public ::testing::Test {
     // Value-initialised, like fresh pages.
     std::unique_ptr<Slot<LinuxSystem>[]> memory_ = std::make_unique<Slot<LinuxSystem>[]>(kCapacity);
     std::unique_ptr<Slots> table_ = std::make_unique<Slots>();
+    Living living_{kCapacity + 1};
 };
 
 TEST_F(SlotTest, IdsOfAllThreadsDiffer) {
@@ -87,6 +119,17 @@ TEST_F(SlotTest, AThreadThatStillRunsKeepsItsSlot) {
     while (Slot<LinuxSystem>* other = table_->claim(alive())) next.insert(other);
     EXPECT_EQ(next.count(slot), 1u) << "it is gone, and its slot is lost";
     EXPECT_EQ(table_->find(id), nullptr);
+}
+
+// A kernel id that comes back belongs to a new thread: the one that had it has ended, said so or not.
+TEST_F(SlotTest, AKernelIdThatComesBackMeansThatItsThreadIsGone) {
+    Slot<LinuxSystem>* slot = table_->claim(alive());
+    const uint32_t tid = slot->tid.load();
+    Slots::release(*slot);
+    EXPECT_EQ(table_->claim(tid), slot);
+    while (table_->claim(alive()) != nullptr) {
+    }
+    EXPECT_EQ(table_->claim(tid), slot) << "it is full, and that thread can only be a new one";
 }
 
 TEST_F(SlotTest, AForkChildHasOneThread) {
