@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The order of the runtime's internal locks: sleep list, then process lock, then run queue, overlapping;
-// never two of one rank. LATCHKEY_CHECK_RANKS (the test builds) makes a violation end the process.
+// never two of one rank. LATCHKEY_CHECK_RANKS (the test builds) makes a violation end the process, and a
+// bucket that is left with broken queues too.
 #pragma once
 
 #include <cstdint>
@@ -36,11 +37,19 @@ template <class System>
 void note_releasing(Slot<System>& self, Rank rank) {
     self.ranks_held &= ~(1u << static_cast<uint32_t>(rank));
 }
+template <class Bucket>
+void check_queues(const Bucket& bucket) {
+    if (bucket.is_consistent()) return;
+    std::fputs("latchkey: a bucket section left a broken queue\n", stderr);
+    std::abort();
+}
 #else
 template <class System>
 void note_taking(Slot<System>&, Rank) {}
 template <class System>
 void note_releasing(Slot<System>&, Rank) {}
+template <class Bucket>
+void check_queues(const Bucket&) {}
 #endif
 
 }  // namespace latchkey

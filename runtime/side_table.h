@@ -127,6 +127,20 @@ class SideTable {
             return head;
         }
 
+        // INV-TABLE-1 as far as links and lengths show it.
+        bool is_consistent() const {
+            for (const NodeOf* head = queues_; head != nullptr; head = head->next_queue) {
+                uint32_t count = 0;
+                const NodeOf* node = head;
+                do {
+                    if (node->next->prev != node || ++count > head->length) return false;
+                    node = node->next;
+                } while (node != head);
+                if (count != head->length) return false;
+            }
+            return true;
+        }
+
         // The head of a queue of this bucket, or null; the others by next_queue.
         NodeOf* first_queue() const { return queues_; }
 
@@ -205,6 +219,7 @@ class BucketGuard {
         bucket_.lock.lock();
     }
     ~BucketGuard() {
+        check_queues(bucket_);
         bucket_.lock.unlock();
         note_releasing(self_, Rank::kSleepList);
         std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -225,6 +225,17 @@ TEST(RankDeathTest, TheOrderIsSleepListProcessRunQueue) {
     note_releasing(self, Rank::kSleepList);
     EXPECT_EQ(self.ranks_held, 0u);
 }
+
+TEST(RankDeathTest, ABrokenQueueEndsTheProcess) {
+    const auto leave_broken = [] {
+        Slot<LinuxSystem> self{};
+        std::array<TestNode, 2> nodes{};
+        const BucketGuard<LinuxSystem> guard(self, &self);
+        for (TestNode& node : nodes) guard->push(&self, node, false, kNow, kOvertaking);
+        nodes[0].length = 3;
+    };
+    EXPECT_DEATH(leave_broken(), "a bucket section left a broken queue");
+}
 #else
 #error these tests are built with LATCHKEY_CHECK_RANKS
 #endif
