@@ -168,41 +168,48 @@ class RwLock {
         }
     }
 
-    // Takes the lock (0) or queues (EBUSY).
-    int enqueue(SlotOf& self, NodeOf& node, uint32_t mine, bool is_new, Passage& passage) {
-        const Guard bucket(self, this);
-        const bool writes = node.waits_for == WaitsFor::kWriting;
-        node.state.store(kQueued, std::memory_order_relaxed);
-        node.object.store(address(), std::memory_order_relaxed);
-        uint32_t word = word_.load(std::memory_order_relaxed);
-        bool is_free;
-        uint32_t next;
-        do {
-            is_free = writes ? (word & kHeld) == 0 : may_read(word);
-            if (is_free && !writes && (word & kReaders) == kReaders) return EAGAIN;
-            const uint32_t taken = writes ? word | kWriter : word + 1;
-            next = (is_free ? taken : word | kWaiters | (writes ? kWriterWaits : 0)) & ~mine;
-        } while (
-            !word_.compare_exchange_weak(word, next, std::memory_order_acquire, std::memory_order_relaxed));
-        if (is_free) {
-            if (writes) note_writer(self);
-            return 0;
-        }
-        if (writes) writers_waiting_++;
-        if (is_new)
-            passage.queue = bucket->push(this, node, tuning().handoff != Handoff::kFifo, System::now(),
-                                         tuning().overtaking);
-        else
-            bucket->push_front(this, node, tuning().handoff != Handoff::kFifo, System::now(),
-                               tuning().overtaking);
-        return EBUSY;
-    }
-
     // Nodes that were taken out as kMoving, linked by next, and the state that they are to get.
     struct Admitted {
         NodeOf* nodes = nullptr;
         uint32_t state = kGranted;
     };
+
+    // Takes the lock (0) or queues (EBUSY).
+    int enqueue(SlotOf& self, NodeOf& node, uint32_t mine, bool is_new, Passage& passage) {
+        Admitted admitted;
+        {
+            const Guard bucket(self, this);
+            const bool writes = node.waits_for == WaitsFor::kWriting;
+            node.state.store(kQueued, std::memory_order_relaxed);
+            node.object.store(address(), std::memory_order_relaxed);
+            uint32_t word = word_.load(std::memory_order_relaxed);
+            bool is_free;
+            uint32_t next;
+            do {
+                is_free = writes ? (word & kHeld) == 0 : may_read(word);
+                if (is_free && !writes && (word & kReaders) == kReaders) return EAGAIN;
+                const uint32_t taken = writes ? word | kWriter : word + 1;
+                next = (is_free ? taken : word | kWaiters | (writes ? kWriterWaits : 0)) & ~mine;
+            } while (!word_.compare_exchange_weak(word, next, std::memory_order_acquire,
+                                                  std::memory_order_relaxed));
+            if (is_free) {
+                if (writes) note_writer(self);
+                return 0;
+            }
+            if (writes) writers_waiting_++;
+            if (is_new) {
+                passage.queue = bucket->push(this, node, tuning().handoff != Handoff::kFifo, System::now(),
+                                             tuning().overtaking);
+            } else {
+                bucket->push_front(this, node, tuning().handoff != Handoff::kFifo, System::now(),
+                                   tuning().overtaking);
+                // While it was on its way another writer had the lock, and readers queued.
+                admitted = admit_readers(bucket);
+            }
+        }
+        let_go(admitted);
+        return EBUSY;
+    }
 
     // The deadline has passed. True: left the queue.
     bool withdraw(SlotOf& self, NodeOf& node) {
@@ -218,7 +225,7 @@ class RwLock {
         return true;
     }
 
-    // A writer has given up: the readers that only it held up.
+    // A writer has given up, or has come too late: the readers that only it held up.
     Admitted admit_readers(const Guard& bucket) {
         const uint32_t count = waiting_readers(bucket);
         uint32_t word = word_.load(std::memory_order_relaxed);
