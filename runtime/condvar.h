@@ -195,8 +195,11 @@ class Condvar {
         const BucketGuard<System> bucket(self, this);
         if ((node.state.load(std::memory_order_acquire) & kNodeState) != kQueued) return false;
         bucket->remove(node);
-        waiters_.fetch_sub(1, std::memory_order_relaxed);
+        // Before the count: at 0 the condvar may be destroyed, and in a fork child a node that is still
+        // kQueued leads there. (Forked in between, the child has a count too high: a signal then looks for a
+        // waiter in vain.)
         node.state.store(kSignalled, std::memory_order_relaxed);
+        waiters_.fetch_sub(1, std::memory_order_relaxed);
         return true;
     }
 
