@@ -3,12 +3,16 @@
 //   model_test GROUP [--schedules N] [--first SEED] [--seed SEED] [--trace STEPS]
 //
 // Runs a group over N schedules with consecutive seeds, or over the one of --seed. Result in TAP.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "tests/model/group.h"
+#ifdef LATCHKEY_MUTANTS
+#include "mutants.h"
+#endif
 
 namespace latchkey::model {
 
@@ -49,6 +53,13 @@ bool parse(int count, char** arguments, Options& options) {
             options.first = value;
             options.schedules = 1;
             options.is_replay = true;
+#ifdef LATCHKEY_MUTANTS
+        } else if (argument == "--mutant") {
+            if (std::find(std::begin(kMutants), std::end(kMutants), static_cast<int>(value)) ==
+                std::end(kMutants))
+                return false;
+            mutant = static_cast<int>(value);
+#endif
         } else if (argument == "--trace") {
             scheduler.trace_length = value;
         } else {

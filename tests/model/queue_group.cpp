@@ -12,7 +12,7 @@ namespace latchkey::model {
 namespace {
 
 Met cancelled("queue", "consumers cancelled"), took_late("queue", "items taken after a time-out"),
-    gave_up("queue", "consumers that gave up"),
+    gave_up("queue", "consumers that gave up"), by_waiter("queue", "condvars destroyed by their last waiter"),
     moved_at_last("queue", "waiters that the last broadcast moved");
 
 struct QueueWorld {
@@ -22,6 +22,7 @@ struct QueueWorld {
     uint32_t items = 0;
     uint32_t producing = 0;
     bool is_closed = false;
+    uint32_t last_waiters = 0;  // those that the last broadcast moves, of whom the last destroys the condvar
 };
 
 // Takes one item; false: no more.
@@ -45,6 +46,10 @@ bool take_item(QueueWorld& world) {
             return false;
         }
         is_late = result == ETIMEDOUT;
+        if (world.is_closed && world.last_waiters != 0 && --world.last_waiters == 0) {
+            by_waiter++;
+            scheduler.destroy(world.condvar);
+        }
     }
     if (world.items != 0) {
         world.items--;
@@ -76,12 +81,13 @@ void put_items(QueueWorld& world) {
 void close(QueueWorld& world) {
     scheduler.await([&world] { return world.producing == 0; });
     const bool is_inside = scheduler.random.one_in(2);
+    const bool is_waiters = world.last_waiters != 0;
     scheduler.expect(world.mutex.lock() == 0, "lock before closing");
     world.is_closed = true;
     if (is_inside) moved_at_last += world.condvar->broadcast(ModelSystem::self());
     scheduler.expect(world.mutex.unlock() == 0, "unlock after closing");
     if (!is_inside) moved_at_last += world.condvar->broadcast(ModelSystem::self());
-    scheduler.destroy(world.condvar);
+    if (!is_waiters) scheduler.destroy(world.condvar);
     world.mutex.drop();
 }
 
@@ -109,6 +115,9 @@ void run_queue_schedule() {
         for (uint32_t i = 0; i < scheduler.count(); i++)
             if (!scheduler.thread(i).is_finished && i >= consumers)
                 scheduler.fail("a wake-up was lost: a producer sleeps");
+        // All that are left wait in the condvar's queue.
+        if (random.one_in(2))
+            for (uint32_t i = 0; i < consumers; i++) world.last_waiters += !scheduler.thread(i).is_finished;
     }
     ModelSystem::spawn([&world] { close(world); });
     if (!scheduler.run()) scheduler.fail("a wake-up was lost: nobody can go on");

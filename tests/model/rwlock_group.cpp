@@ -120,6 +120,8 @@ void look(RwLockWorld& world) {
     world.last_word = word;
     if (!ModelSystem::table().bucket_of(world.lock).lock.is_free()) return;
     const ModelNode* head = ModelSystem::table().bucket_of(world.lock).head(world.lock);
+    const bool may_read =
+        (word & Word::kWriter) == 0 && (!world.prefers_writers || (word & Word::kWriterWaits) == 0);
     uint32_t nodes = 0, writers = 0;
     for (const ModelNode* node = head; node != nullptr; node = node->next == head ? nullptr : node->next) {
         const uint32_t state = node->state.load() & kNodeState;
@@ -132,6 +134,8 @@ void look(RwLockWorld& world) {
     if ((nodes != 0) != ((word & Word::kWaiters) != 0) ||
         (writers != 0) != ((word & Word::kWriterWaits) != 0))
         scheduler.fail("INV-RW-1: word %x, %u in the queue, %u of them writers", word, nodes, writers);
+    if (nodes != writers && may_read && (word & Word::kWaking) == 0)
+        scheduler.fail("word %x: a reader waits for nothing", word);
     bool is_woken = false;
     for (uint32_t i = kFirstIndex; i < ModelSystem::slots().used(); i++)
         for (const ModelNode& node : ModelSystem::slots().at(i).nodes)

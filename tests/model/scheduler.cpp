@@ -67,7 +67,8 @@ void Scheduler::begin(uint64_t seed) {
     spurious_ = random.one_of(kRates);
     const uint32_t kPaces[] = {1, 2, 4, 16};
     pace_ = random.one_of(kPaces);
-    eager_spin_ = random.one_of(kRates);
+    const uint32_t kStubborn[] = {0, 1, 4, 8};
+    stubborn_ = random.one_of(kStubborn);
     const uint32_t horizon = 1u << random.between(4, 11);
     for (uint32_t& change : changes_) change = random.below(horizon);
     lowest_ = kMiddle;
@@ -180,14 +181,14 @@ uint32_t Scheduler::choose(Op op, bool must_leave) {
         if (!must_leave) {
             const bool is_change =
                 std::find(std::begin(changes_), std::end(changes_), steps_) != std::end(changes_);
-            if (is_change || op == Op::kYield || (op == Op::kRelax && !random.one_in(eager_spin_)))
+            if (is_change || op == Op::kYield || (op == Op::kRelax && random.below(8) >= stubborn_))
                 threads_[current_].priority = --lowest_;
         }
         return *std::max_element(ready, ready + count, [this](uint32_t a, uint32_t b) {
             return threads_[a].priority < threads_[b].priority;
         });
     }
-    const bool wants_away = op == Op::kYield || (op == Op::kRelax && !random.one_in(eager_spin_));
+    const bool wants_away = op == Op::kYield || (op == Op::kRelax && random.below(8) >= stubborn_);
     if (!must_leave && !wants_away && strategy_ == Strategy::kLongRuns && !random.one_in(run_length_))
         return current_;
     const uint32_t next = ready[random.below(count)];

@@ -226,7 +226,7 @@ class Scheduler {
     uint32_t weak_failures_ = 0;
     uint32_t spurious_ = 0;
     uint32_t pace_ = 0;
-    uint32_t eager_spin_ = 0;
+    uint32_t stubborn_ = 0;  // of 8 relaxations, so many do not let others run
     uint32_t changes_[4] = {};
     uint64_t lowest_ = 0;
     uint32_t next_tid_ = 0;
