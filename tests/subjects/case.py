@@ -76,16 +76,22 @@ class SubjectCase(unittest.TestCase):
         return tables
 
     def check_own(self, name: str, handoff: str = "aged") -> Result:
-        """The result of recording `name` of runtime own. All processes must have run on it, how waits for
-        mutexes ended must be known, and the report must say so."""
+        """As check_runtime. How waits for mutexes ended must be known."""
+        result = self.check_runtime(name, "own", handoff)
+        self.assertLessEqual(result.own_waits(), result.counter("mutex_contended"))
+        return result
+
+    def check_runtime(self, name: str, runtime: str, handoff: str | None = None) -> Result:
+        """The result of recording `name`. All processes must have run on `runtime`, and the report must say
+        so and have nothing to warn of."""
         result = self.result(name)
         self.assertEqual({(row["runtime"], row["handoff"]) for row in result.rows("SELECT * FROM processes")},
-                         {("own", handoff)})
+                         {(runtime, handoff)})
         self.check_report(name)
         finished = self.latchkey("report", self.dir / name)
         self.assertEqual(finished.status, 0, finished.err)
         text = " ".join(finished.out.split())
-        for words in (f"runtime own, handoff {handoff}", "WHERE THE TIME WENT", "TOP LOCKS BY WAIT CAUSED"):
+        said = f"runtime {runtime}, handoff {handoff}" if handoff else f"runtime {runtime}"
+        for words in (said, "WHERE THE TIME WENT", "TOP LOCKS BY WAIT CAUSED"):
             self.assertIn(words, text)
-        self.assertLessEqual(result.own_waits(), result.counter("mutex_contended"))
         return result

@@ -95,15 +95,26 @@ class Driver(SubjectCase):
         self.assertEqual((recorded.status, recorded.out), (bare.status, bare.out))
         self.assertLessEqual({"main", "writer*", "reader*"} | POOLS, result.roles())
 
-    def test_runtime_own(self) -> None:
+    def on_runtime(self, runtime: str) -> None:
+        """Records a fixed load into run directory `runtime`; its output must be the bare one."""
         env = {"WBUF": str(1 << 18), "OPS": "6000", "QUIET": "1"}
         bare = self.bare(self.argv("bare"), env)
-        own, _ = self.record("own", self.argv("recorded"), env, "contended", "--runtime=own")
+        recorded, _ = self.record(runtime, self.argv("recorded"), env, "contended", f"--runtime={runtime}")
         self.assertEqual(bare.status, 0, bare.err)
-        self.assertEqual((own.status, own.out), (bare.status, bare.out), own.err)
-        result = self.check_own("own")
-        self.assertGreater(result.own_waits(), 0)
-        self.assertGreater(result.counter("cond_requeued"), 0)
+        self.assertEqual((recorded.status, recorded.out), (bare.status, bare.out), recorded.err)
+
+    def test_runtime_kernel_pi(self) -> None:
+        """RocksDB asks for plain mutexes only; those that were contended had become inheriting ones."""
+        self.on_runtime("kernel-pi")
+        result = self.check_runtime("kernel-pi", "kernel-pi")
+        kinds = result.column("SELECT kind FROM locks WHERE object = 'mutex' AND contended > 0")
+        self.assertTrue(kinds)
+        self.assertEqual([kind for kind in kinds if "inherit" not in kind], [])
+        self.assertEqual(result.own_waits(), 0)
+
+    def test_runtime_own(self) -> None:
+        self.on_runtime("own")
+        self.assertGreater(self.check_own("own").counter("cond_requeued"), 0)
 
     def test_writers_wait_for_the_pools(self) -> None:
         """With small buffers a writer soon waits until the flush thread or a compaction makes room."""

@@ -61,7 +61,7 @@ class Sqlite(SubjectCase):
 
     def test_runtime_own(self) -> None:
         """Eight threads of one process: SQLite's own mutexes, recursive ones too, are contended."""
-        env = {"OPS": "1000", "QUIET": "1"}
+        env = {"OPS": "3000", "QUIET": "1"}
         bare = self.bare(self.argv("bare", readers="4", writers="4"), env)
         own, result = self.record("own", self.argv("recorded", readers="4", writers="4"), env, "contended",
                                   "--runtime=own")
