@@ -2,8 +2,8 @@
 //
 // A holder gets the priority of its most urgent waiter: mutexes of each kind, initialised statically and by
 // call; waits with a time-out; a holder that got the mutex back from a condition variable; a chain of
-// holders. Looked at from outside, in field 18 of /proc/self/task/TID/stat (-11: as SCHED_FIFO 10), and only
-// with the environment variable BOOSTED, since without --runtime=kernel-pi nobody inherits.
+// holders; a fork child. Looked at from outside, in field 18 of /proc/PID/task/TID/stat (-11: as SCHED_FIFO
+// 10), and only with the environment variable BOOSTED: without --runtime=kernel-pi nobody inherits.
 #include "victim.h"
 #include <threads.h>
 
@@ -18,11 +18,11 @@ static clockid_t clock_used;  // of the time-out; -1: none
 static _Atomic pid_t waiter;
 static _Atomic int stage;
 
-static int priority_of(pid_t tid) {
+static int priority_of(pid_t process, pid_t tid) {
     char path[64];
     char line[512];
     int priority = 0;
-    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)process, (int)tid);
     FILE* file = fopen(path, "r");
     CHECK(file != NULL);
     CHECK(fgets(line, sizeof line, file) != NULL);
@@ -35,7 +35,7 @@ static int priority_of(pid_t tid) {
 
 // In the end, that is: the case's time limit says when there is no end.
 static void await_priority(pid_t tid, int wanted) {
-    while (is_boosted && priority_of(tid) != wanted) usleep(200);
+    while (is_boosted && priority_of(getpid(), tid) != wanted) usleep(200);
 }
 
 static void become_fifo(int priority) {
@@ -126,6 +126,51 @@ static void check_chain(void) {
     say("through a chain");
 }
 
+static void* hold_to_the_end(void* unused) {
+    CHECK_EQ(pthread_mutex_lock(&links[1]), 0);
+    atomic_store(&waiter, gettid());
+    while (atomic_load(&stage) != 2) usleep(100);
+    CHECK_EQ(pthread_mutex_unlock(&links[1]), 0);
+    return unused;
+}
+
+static void* want_in_vain(void* unused) {
+    struct timespec soon = in_ms(CLOCK_MONOTONIC, 100);
+    become_fifo(10);
+    atomic_store(&waiter, gettid());
+    CHECK_EQ(pthread_mutex_clocklock(&links[1], CLOCK_MONOTONIC, &soon), ETIMEDOUT);
+    return unused;
+}
+
+// The child goes on holding what its parent's thread held, and inherits as its owner. What another thread of
+// the parent holds it will never get; so that thread must not have its priority.
+static void live_as_child(pid_t holder) {
+    check_boost(10);
+    atomic_store(&waiter, 0);
+    pthread_t thread = start(want_in_vain, NULL);
+    while (atomic_load(&waiter) == 0) usleep(100);
+    for (int i = 0; i < 50; ++i, usleep(1000)) CHECK_EQ(priority_of(getppid(), holder), 20);
+    join(thread);
+    _exit(0);
+}
+
+static void check_fork(void) {
+    atomic_store(&waiter, 0);
+    atomic_store(&stage, 0);
+    pthread_t other = start(hold_to_the_end, NULL);
+    while (atomic_load(&waiter) == 0) usleep(100);
+    pid_t holder = atomic_load(&waiter);
+    mutex = &mutexes[3];
+    CHECK_EQ(pthread_mutex_lock(mutex), 0);
+    pid_t child = fork();
+    if (child == 0) live_as_child(holder);
+    CHECK_EQ(wait_child(child), 0);
+    check_boost(10);
+    atomic_store(&stage, 2);
+    join(other);
+    say("in a fork child");
+}
+
 static void check_initialised(int type, const char* name) {
     pthread_mutexattr_t attributes;
     pthread_mutex_t m;
@@ -156,5 +201,6 @@ int main(void) {
     check_each_wait((pthread_mutex_t*)&c11, "C11");
     check_after_cond();
     check_chain();
+    check_fork();
     return succeed();
 }

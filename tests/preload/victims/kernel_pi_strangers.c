@@ -5,7 +5,7 @@
 // child does with mutexes that its parent held.
 #include "victim.h"
 
-enum { kWaiters = 6, kRounds = 3000 };
+enum { kWaiters = 6, kTurns = 600 };
 static pthread_mutex_t normal = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t adaptive = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static pthread_mutex_t* const both[] = {&normal, &adaptive};
@@ -93,25 +93,32 @@ static void check_releases(void) {
     say("released by strangers, with waiters");
 }
 
-// A mutex as a semaphore: the thread locks what it holds, another one unlocks it.
-static void* be_released(void* mutex) {
-    CHECK_EQ(pthread_mutex_lock(mutex), 0);
-    for (int i = 1; i <= kRounds; ++i) {
-        atomic_store(&passed, i);
-        CHECK_EQ(pthread_mutex_lock(mutex), 0);
+// A mutex as a semaphore: two threads take it in turn, each after the other one, and a third one unlocks it
+// when one waits.
+static void* take_in_turn(void* which) {
+    for (int i = (int)(long)which; i < kTurns; i += 2) {
+        while (atomic_load(&passed) < i) sched_yield();
+        atomic_store(&waiters[i % 2], gettid());
+        CHECK_EQ(pthread_mutex_lock(&normal), 0);
+        atomic_store(&passed, i + 1);
     }
-    CHECK_EQ(pthread_mutex_unlock(mutex), 0);
     return NULL;
 }
 
 static void check_semaphore(void) {
     atomic_store(&passed, 0);
-    pthread_t thread = start(be_released, &normal);
-    for (int i = 1; i <= kRounds; ++i) {
-        while (atomic_load(&passed) < i) sched_yield();
+    for (int i = 0; i < 2; ++i) atomic_store(&waiters[i], 0);
+    CHECK_EQ(pthread_mutex_lock(&normal), 0);
+    pthread_t one = start(take_in_turn, (void*)0L);
+    pthread_t other = start(take_in_turn, (void*)1L);
+    for (int i = 0; i < kTurns; ++i) {
+        wait_until_asleep(&waiters[i % 2]);
+        CHECK_EQ(atomic_load(&passed), i);
         CHECK_EQ(pthread_mutex_unlock(&normal), 0);
     }
-    join(thread);
+    join(one);
+    join(other);
+    CHECK_EQ(pthread_mutex_unlock(&normal), 0);
     say("a mutex used as a semaphore");
 }
 
@@ -200,9 +207,80 @@ static void check_fork(void) {
     say("a fork child and what its parent's threads held");
 }
 
+// Threads take one mutex in all ways; a fourth of the releases is left to another thread, and every locker
+// ends soon, maybe with a release pending.
+static pthread_mutex_t shared;
+static _Atomic int to_release;
+
+static void* release_for_others(void* unused) {
+    for (;;) {
+        if (atomic_load(&stage) == 1) return unused;
+        if (atomic_load(&to_release) == 0) {
+            sched_yield();
+            continue;
+        }
+        CHECK_EQ(--inside, 0);
+        atomic_store(&to_release, 0);
+        CHECK_EQ(pthread_mutex_unlock(&shared), 0);
+    }
+}
+
+static void take(unsigned how) {
+    struct timespec soon;
+    int result = how % 3 == 0 ? pthread_mutex_lock(&shared) : EBUSY;
+    while (result != 0) {
+        soon = in_ms(how % 2 ? CLOCK_REALTIME : CLOCK_MONOTONIC, how % 7);
+        result = how % 3 == 1
+                     ? pthread_mutex_trylock(&shared)
+                     : pthread_mutex_clocklock(&shared, how % 2 ? CLOCK_REALTIME : CLOCK_MONOTONIC, &soon);
+        CHECK(result == 0 || result == EBUSY || result == ETIMEDOUT);
+        if (result == EBUSY) usleep(100);
+    }
+    CHECK_EQ(inside++, 0);
+}
+
+static void* take_often(void* seed) {
+    unsigned random = (unsigned)(long)seed;
+    for (int i = 0; i < 40; ++i) {
+        random = random * 1103515245u + 12345;
+        take(random >> 8);
+        if ((random >> 16) % 5 == 0) sched_yield();
+        if ((random >> 20) % 4 == 0) {
+            atomic_store(&to_release, 1);
+            continue;
+        }
+        CHECK_EQ(--inside, 0);
+        CHECK_EQ(pthread_mutex_unlock(&shared), 0);
+    }
+    return NULL;
+}
+
+static void check_mixed_releases(void) {
+    for (int round = 0; round < 12; ++round) {
+        pthread_t threads[kWaiters];
+        CHECK_EQ(pthread_mutex_init(&shared, NULL), 0);
+        atomic_store(&stage, 0);
+        pthread_t releaser = start(release_for_others, NULL);
+        for (long i = 0; i < kWaiters; ++i) threads[i] = start(take_often, (void*)(round * 100 + i));
+        for (long i = 0; i < kWaiters; ++i) {
+            join(threads[i]);
+            threads[i] = start(take_often, (void*)(round * 100 + 50 + i));
+        }
+        for (int i = 0; i < kWaiters; ++i) join(threads[i]);
+        while (atomic_load(&to_release)) sched_yield();
+        atomic_store(&stage, 1);
+        join(releaser);
+        CHECK_EQ(pthread_mutex_trylock(&shared), 0);
+        CHECK_EQ(pthread_mutex_unlock(&shared), 0);
+        CHECK_EQ(pthread_mutex_destroy(&shared), 0);
+    }
+    say("exclusion, with releases by others among own ones");
+}
+
 int main(void) {
     check_releases();
     check_semaphore();
+    check_mixed_releases();
     check_deadlock(PTHREAD_MUTEX_NORMAL, "normal");
     check_deadlock(PTHREAD_MUTEX_RECURSIVE, "recursive");
     check_deadlock(PTHREAD_MUTEX_ERRORCHECK, "errorcheck");
