@@ -2,6 +2,7 @@
 #include "preload/family.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "preload/config.h"
 #include "preload/kernel_pi.h"
@@ -40,8 +41,34 @@ bool is_own_kind(const pthread_mutex_t* m) {
 bool is_own_kind(const pthread_cond_t* cond) {
     return is_own && (cond->__data.__wrefs & kCondShared) == 0;
 }
-bool is_own_kind(const pthread_rwlock_t* lock) {
-    return is_own && lock->__data.__shared == 0;
+
+// A read-write lock may have been used before the take-over, and be held since; glibc's words for that are
+// turned into ours by the first call that sees it. Nobody else is at it: the take-over was made by the only
+// thread, and since then every call comes here. The mark lies where glibc counts waiting writers, of which
+// there are none.
+constexpr uint32_t kTakenOver = 0x4c4b5257;
+
+uint64_t taken_over(uint32_t glibc_word) {
+    constexpr uint32_t kWriteLocked = 2;
+    constexpr uint32_t kReaderShift = 3;
+    const uint32_t held = (glibc_word & kWriteLocked) != 0 ? OwnRwLock::kWriter : glibc_word >> kReaderShift;
+    return uint64_t{kTakenOver} << 32 | held;
+}
+
+bool take_over_rwlock(pthread_rwlock_t* lock) {
+    auto* words = reinterpret_cast<uint64_t*>(lock);
+    uint64_t seen = __atomic_load_n(words, __ATOMIC_ACQUIRE);
+    while (seen >> 32 == 0)
+        if (__atomic_compare_exchange_n(words, &seen, taken_over(static_cast<uint32_t>(seen)), false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            return true;
+    return seen >> 32 == kTakenOver;
+}
+
+bool is_own_kind(pthread_rwlock_t* lock) {
+    return is_own && lock->__data.__shared == 0 &&
+           (__atomic_load_n(&lock->__data.__writers, __ATOMIC_RELAXED) == kTakenOver ||
+            take_over_rwlock(lock));
 }
 
 // Locked by glibc before the take-over, and not released since.
@@ -57,16 +84,29 @@ bool is_valid(const timespec* time) {
     return time->tv_nsec >= 0 && time->tv_nsec < 1'000'000'000;
 }
 
+// A moment's sleep; unlike nanosleep no cancellation point.
+void pause() {
+    constexpr long kPauseNs = 50'000;
+    System::Atomic<uint32_t> nobody{0};
+    System::Deadline deadline{CLOCK_MONOTONIC, {}};
+    clock_gettime(deadline.clock, &deadline.time);
+    deadline.time.tv_nsec += kPauseNs;
+    if (deadline.time.tv_nsec >= 1'000'000'000) {
+        deadline.time.tv_nsec -= 1'000'000'000;
+        deadline.time.tv_sec++;
+    }
+    System::park(nobody, 0, &deadline);
+}
+
 // A mutex that glibc still holds for somebody: no glibc waiter may queue behind it, its protocol would write
 // over our words. Asks again and again until it is free; relocks of its owner are glibc's.
 int outwait_glibc(pthread_mutex_t* m, const System::Deadline* deadline) {
-    constexpr timespec kPause{0, 50 * 1000};
     const int type = m->__data.__kind & kTypes;
     const bool is_typed = type == PTHREAD_MUTEX_RECURSIVE || type == PTHREAD_MUTEX_ERRORCHECK;
     if (is_typed && m->__data.__owner == gettid()) return real::pthread_mutex_lock(m);
     while (is_glibc_held(m)) {
         if (deadline != nullptr && System::is_past(*deadline)) return ETIMEDOUT;
-        real::nanosleep(&kPause, nullptr);
+        pause();
     }
     return -1;
 }
@@ -115,6 +155,14 @@ int wait_beside(pthread_mutex_t* m, const System::Deadline* deadline) {
     return deadline != nullptr && System::is_past(*deadline) ? ETIMEDOUT : 0;
 }
 
+// Another thread may be waiting inside glibc, which nothing of ours would wake.
+bool is_only_thread() {
+    if (__libc_single_threaded) return true;
+    constexpr nlink_t kDirectoryLinks = 2;
+    struct stat tasks;
+    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == kDirectoryLinks + 1;
+}
+
 clockid_t clock_of(const pthread_cond_t* cond) {
     return (cond->__data.__wrefs & kCondMonotonic) != 0 ? CLOCK_MONOTONIC : CLOCK_REALTIME;
 }
@@ -130,6 +178,12 @@ void take_over() {
     if (!is_mutex_layout_known()) {
         static constinit std::atomic<bool> said{false};
         say_once(said, "runtime own: this C library is not one it was tested with; its own locks are used");
+        config.runtime = Runtime::kOff;
+        return;
+    }
+    if (!is_only_thread()) {
+        static constinit std::atomic<bool> said{false};
+        say_once(said, "runtime own: threads were running before it; the C library's own locks are used");
         config.runtime = Runtime::kOff;
         return;
     }

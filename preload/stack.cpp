@@ -25,9 +25,12 @@ constinit std::atomic<int> walks{0};  // under way; a child's copy says how it w
 constinit std::atomic<int> forks{0};  // about to happen
 constexpr uint64_t kForkPatienceNs = 100 * 1000 * 1000;
 
+// libunwind reads through a pipe to learn whether memory is there: a cancellation point, which the program's
+// call is not.
 class Walk {
   public:
     Walk() {
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state_);
         if (forks.load(std::memory_order_relaxed) != 0) return;
         walks.fetch_add(1, std::memory_order_seq_cst);
         is_allowed_ = forks.load(std::memory_order_seq_cst) == 0;  // [A] pairs with hold_walks
@@ -35,6 +38,7 @@ class Walk {
     }
     ~Walk() {
         if (is_allowed_) walks.fetch_sub(1, std::memory_order_release);
+        pthread_setcancelstate(cancel_state_, &cancel_state_);
     }
     Walk(const Walk&) = delete;
     Walk& operator=(const Walk&) = delete;
@@ -45,6 +49,7 @@ class Walk {
 
   private:
     bool is_allowed_ = false;
+    int cancel_state_;
 };
 
 // Hash of the frames -> 1. The index, plus one, is the stack's id.

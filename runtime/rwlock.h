@@ -330,8 +330,9 @@ class RwLock {
     }
 
     Atomic<uint32_t> word_{0};
+    uint32_t taken_over_ = 0;       // the caller's: see preload/family.cpp
     uint32_t writers_waiting_ = 0;  // under the bucket's lock
-    uint32_t unused_[4] = {};
+    uint32_t unused_[3] = {};
     Atomic<uint32_t> writer_tid_{0};  // where glibc has it too
     uint32_t glibc_shared_ = 0;
     uint32_t unused2_[4] = {};
