@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does the model find bugs? Puts known ones into a copy of runtime/'s headers, one at a time, and runs the model.
 
-    mutants.py generate RUNTIME OUT    copies the headers to OUT/runtime with all bugs in them, each behind a
-                                       switch, and writes OUT/mutants.h
+    mutants.py generate RUNTIME OUT    copies the headers to OUT/mutated/runtime with all bugs in them, each behind
+                                       a switch, and writes OUT/mutants.h
     mutants.py run MODEL [NAME...]     runs each bug's group; it must fail. Result in TAP.
 """
 
@@ -26,7 +26,7 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = [
-    # Three were in the code, and the model found them.
+    # Some were in the code, and the model found them.
     Mutant("a waiter that queued during an unlock is passed over", "mutex", "mutex.h",
            "// Fails if a waiter has queued since `word` was read: that one may be due.",
            "if (BUG) word = word_.load(std::memory_order_relaxed);"),
@@ -78,6 +78,10 @@ MUTANTS = [
            "if (node.waits_for == WaitsFor::kWriting) admitted", "if (!BUG && node.waits_for == WaitsFor::kWriting) admitted"),
     Mutant("the last reader leaves without admitting a writer", "rwlock", "rwlock.h",
            "if (decides && may_enter)", "if (decides && may_enter && !(BUG && unit == 1))"),
+    Mutant("a woken writer that comes too late leaves readers asleep", "rwlock", "rwlock.h",
+           "admitted = admit_readers(bucket); } }", "if (!BUG) admitted = admit_readers(bucket); } }"),
+    Mutant("readers pass a writer that is on its way, though writers are preferred", "rwlock", "rwlock.h",
+           "(word & (kWriterWaits | kWaking)) == 0", "(word & (kWriterWaits | (BUG ? 0 : kWaking))) == 0"),
     Mutant("the flag of a spinner stays in a fork child", "fork", "lock_family.h",
            "std::memory_order_relaxed); mutex != 0)", "std::memory_order_relaxed); mutex != 0 && !BUG)"),
     Mutant("a broadcast changes the states before the count", "fork", "condvar.h",
@@ -107,16 +111,17 @@ def generate(runtime: Path, out: Path) -> None:
     texts = {path.name: path.read_text() for path in sorted(runtime.glob("*.h"))}
     on = []
     for number, mutant in enumerate(MUTANTS, 1):
-        # Several may change the same line: the text of the first ones is looked for in the header as it was.
         changed = mutate(texts[mutant.header], number, mutant)
         if changed is None:
             print(f"mutants.py: {mutant.header} has not exactly one: {mutant.right}", file=sys.stderr)
             continue
         texts[mutant.header] = changed
         on.append(number)
-    (out / "runtime").mkdir(parents=True, exist_ok=True)
+    # Not in OUT itself: that is on the include path of the model without mutants too.
+    headers = out / "mutated/runtime"
+    headers.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        path = out / "runtime" / name
+        path = headers / name
         text = text.replace("#pragma once\n", '#pragma once\n#include "mutants.h"\n', 1)
         if not path.exists() or path.read_text() != text:
             path.write_text(text)

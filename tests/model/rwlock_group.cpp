@@ -114,7 +114,7 @@ void look(RwLockWorld& world) {
     const uint32_t word = world.lock->raw_word();
     if ((word & Word::kWriter) != 0 && (word & Word::kReaders) != 0)
         scheduler.fail("word %x: readers and a writer", word);
-    if (world.prefers_writers && (world.last_word & Word::kWriterWaits) != 0 &&
+    if (world.prefers_writers && (world.last_word & (Word::kWriterWaits | Word::kWaking)) != 0 &&
         (word & Word::kReaders) > (world.last_word & Word::kReaders))
         scheduler.fail("writers preferred: a reader was let in while a writer waits");
     world.last_word = word;
