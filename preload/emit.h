@@ -3,6 +3,8 @@
 // From wrappers to the tracer. Nothing here waits: an event that finds no room is lost and counted by LTTng.
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 
 #include "preload/events.h"
@@ -22,10 +24,12 @@ inline bool is_full() {
 }
 
 // One event on its way: gives the table, or null. At exit LTTng's destructors follow soon after event_table
-// is cleared, so stop_tracing waits for the emissions that are under way.
+// is cleared, so stop_tracing waits for the emissions that are under way. A full buffer is announced through
+// a pipe: a cancellation point, which the program's call is not.
 class Emission {
   public:
     explicit Emission(ThreadRecord& record) : record_(record) {
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state_);
         record.is_emitting.store(1,
                                  std::memory_order_seq_cst);  // [E] before the load; stop_tracing in reverse
         if (!self.is_ended) table_ = event_table.load(std::memory_order_seq_cst);
@@ -33,6 +37,7 @@ class Emission {
     ~Emission() {
         if (table_ != nullptr) record_.counters[k_events]++;
         record_.is_emitting.store(0, std::memory_order_release);
+        pthread_setcancelstate(cancel_state_, &cancel_state_);
     }
     Emission(const Emission&) = delete;
     Emission& operator=(const Emission&) = delete;
@@ -42,6 +47,7 @@ class Emission {
   private:
     ThreadRecord& record_;
     const events::Table* table_ = nullptr;
+    int cancel_state_;
 };
 
 // EMIT(record, lock_wait, .lock = ..., .site = ...): record is a pointer to the calling thread's. Must run in
