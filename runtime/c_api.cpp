@@ -102,9 +102,18 @@ int until(clockid_t clock, const timespec* time, F wait) {
     return wait(&deadline);
 }
 
-int lock_mutex(lk_mutex_t* mutex, const System::Deadline* deadline) {
+[[gnu::noinline]] int lock_mutex(lk_mutex_t* mutex, const System::Deadline* deadline) {
     Passage passage;
     return own(mutex).lock(self(), deadline, passage);
+}
+
+[[gnu::noinline]] int unlock_mutex(lk_mutex_t* mutex) {
+    return own(mutex).unlock(self());
+}
+
+// May be taken and given back by the word alone: the same two steps as the family's, without a call.
+bool is_plain(const lk_mutex_t* mutex) {
+    return __atomic_load_n(&mutex->lk_kind, __ATOMIC_RELAXED) == LK_MUTEX_NORMAL;
 }
 
 int wait_for_signal(lk_cond_t* cond, lk_mutex_t* mutex, const System::Deadline* deadline) {
@@ -190,6 +199,12 @@ int lk_mutex_destroy(lk_mutex_t* mutex) {
 }
 
 int lk_mutex_lock(lk_mutex_t* mutex) {
+    const SlotId id = current_thread.id;
+    uint32_t free = 0;
+    if (is_plain(mutex) && id != 0 &&
+        __atomic_compare_exchange_n(&mutex->lk_word, &free, id, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        [[likely]]
+        return 0;
     return lock_mutex(mutex, nullptr);
 }
 
@@ -202,7 +217,11 @@ int lk_mutex_clocklock(lk_mutex_t* mutex, clockid_t clock, const timespec* deadl
 }
 
 int lk_mutex_unlock(lk_mutex_t* mutex) {
-    return own(mutex).unlock(self());
+    uint32_t held = current_thread.id;
+    if (is_plain(mutex) && __atomic_compare_exchange_n(&mutex->lk_word, &held, 0, false, __ATOMIC_RELEASE,
+                                                       __ATOMIC_RELAXED)) [[likely]]
+        return 0;
+    return unlock_mutex(mutex);
 }
 
 lk_thread_id_t lk_mutex_owner(const lk_mutex_t* mutex) {
