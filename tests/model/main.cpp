@@ -26,6 +26,7 @@ constexpr Group kGroups[] = {
     {"fork", "the child: what no dead thread held works", &run_fork_schedule},
     {"signal", "signal handlers on top of the runtime", &run_signal_schedule},
     {"slot", "slots are claimed, released and used again", &run_slot_schedule},
+    {"handoff", "how often a waiter is passed over", &run_handoff_schedule},
 };
 
 struct Options {
