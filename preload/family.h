@@ -3,8 +3,9 @@
 // Whose locks the program gets: the seam between the wrappers and what does the work. With --runtime=off
 // every call goes to libc. With own, private objects go to the runtime's lock family and all others to libc:
 // robust, process-shared, inheriting and protected mutexes, shared condvars and rwlocks keep glibc's words,
-// because another process may not be preloaded. The whole family is taken over before the first constructor
-// of the program, or not at all; this does not depend on whether a thread is observed.
+// because another process may not be preloaded. With kernel-pi, private mutexes go to kernel_pi.h, the rest
+// to libc. The whole family is taken over before the first constructor of the program, or not at all; this
+// does not depend on whether a thread is observed.
 //
 // Functions are named after libc's and return the same results; those that wait say how they got through.
 #pragma once
