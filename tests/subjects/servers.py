@@ -79,7 +79,7 @@ class Server:
 
 
 class PostgreSql(Server):
-    stop_signal = signal.SIGINT     # fast shutdown
+    """Stopped by SIGTERM, it lets the backends of clients that have just gone come to their end."""
 
     def create(self) -> None:
         self.client([self._bin("initdb"), "-D", self._data, "-A", "trust", "-U", "test", "--no-sync",
