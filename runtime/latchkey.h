@@ -155,8 +155,8 @@ LK_API int lk_cond_destroy(lk_cond_t* cond);
 // Gives the mutex back, waits to be signalled, takes the mutex again. The calling thread owns the mutex,
 // once. 0: signalled, or for no reason; EPERM: the caller does not own the mutex; EINVAL: a recursive mutex
 // that it has locked more than once. Whatever is returned, the caller owns the mutex as before. A
-// cancellation point: cleanup handlers run owning the mutex, and a signal that the cancelled thread had got
-// goes to another waiter. A waiter that is signalled is moved to the mutex's queue: it does not wake up only
+// cancellation point: cleanup handlers run owning the mutex, and if the cancelled thread had got a signal
+// all other waiters go on. A waiter that is signalled is moved to the mutex's queue: it does not wake up only
 // to wait for the mutex.
 LK_API int lk_cond_wait(lk_cond_t* cond, lk_mutex_t* mutex);
 

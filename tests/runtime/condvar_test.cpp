@@ -228,6 +228,28 @@ TYPED_TEST(CondvarTest, ManyOnOneMutexAreToldApart) {
     for (uint32_t i = 0; i < kConds; i++) EXPECT_EQ(order[i], i);
 }
 
+TYPED_TEST(CondvarTest, SignalHandlersEndNoWaitWithAnError) {
+    using L = TypeParam;
+    bool is_over = false;
+    std::thread waiter([&] {
+        EXPECT_EQ(L::lock(&this->mutex_), 0);
+        while (!is_over)
+            if (const int result =
+                    L::wait_until(&this->cond_, &this->mutex_, CLOCK_MONOTONIC, long_from_now());
+                result != 0) {
+                ADD_FAILURE() << strerror(result);
+                break;
+            }
+        EXPECT_EQ(L::unlock(&this->mutex_), 0);
+    });
+    interrupt(waiter.native_handle(), 100);
+    EXPECT_EQ(L::lock(&this->mutex_), 0);
+    is_over = true;
+    L::signal(&this->cond_);
+    EXPECT_EQ(L::unlock(&this->mutex_), 0);
+    waiter.join();
+}
+
 // The signaller destroys the condvar while those it has let go are still inside their waits.
 TYPED_TEST(CondvarTest, MayVanishRightAfterTheLastSignal) {
     using L = TypeParam;

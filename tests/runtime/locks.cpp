@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "locks.h"
 
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -85,6 +86,16 @@ bool is_past(clockid_t clock, const timespec& deadline) {
     timespec now;
     clock_gettime(clock, &now);
     return now.tv_sec > deadline.tv_sec || (now.tv_sec == deadline.tv_sec && now.tv_nsec >= deadline.tv_nsec);
+}
+
+void interrupt(pthread_t thread, int times) {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    sigaction(SIGUSR1, &action, nullptr);
+    for (int i = 0; i < times; i++) {
+        pthread_kill(thread, SIGUSR1);
+        sched_yield();
+    }
 }
 
 void in_threads(uint32_t count, const std::function<void(uint32_t)>& body) {

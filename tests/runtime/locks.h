@@ -139,6 +139,9 @@ inline timespec long_from_now() {
 }
 bool is_past(clockid_t clock, const timespec& deadline);
 
+// Interrupts a thread `times` times with a signal whose handler does nothing and restarts nothing.
+void interrupt(pthread_t thread, int times);
+
 // Runs body(0) ... body(count - 1), each in a thread of its own, to their ends.
 void in_threads(uint32_t count, const std::function<void(uint32_t)>& body);
 

@@ -153,6 +153,23 @@ TYPED_TEST(MutexTest, CancellationWaitsUntilItIsLocked) {
     EXPECT_EQ(L::destroy(&shared.mutex), 0);
 }
 
+TYPED_TEST(MutexTest, SignalsEndNoWait) {
+    using L = TypeParam;
+    std::atomic<bool> is_held{true};
+    ASSERT_EQ(L::lock(&this->mutex_), 0);
+    std::thread waiter([&] {
+        EXPECT_EQ(L::lock(&this->mutex_), 0);
+        EXPECT_FALSE(is_held) << "two threads were inside";
+        EXPECT_EQ(L::unlock(&this->mutex_), 0);
+        EXPECT_EQ(L::lock_until(&this->mutex_, CLOCK_MONOTONIC, long_from_now()), 0);
+        EXPECT_EQ(L::unlock(&this->mutex_), 0);
+    });
+    interrupt(waiter.native_handle(), 100);
+    is_held = false;
+    ASSERT_EQ(L::unlock(&this->mutex_), 0);
+    waiter.join();
+}
+
 // Whoever leaves last destroys: the memory goes while the others' unlocks may still be on their way out.
 TYPED_TEST(MutexTest, MayVanishRightAfterTheLastUnlock) {
     using L = TypeParam;
