@@ -94,6 +94,15 @@ MUTANTS = [
            "static_cast<Condvar*>(condvar)->waiters_.fetch_sub(count, std::memory_order_relaxed); for (",
            "if (BUG) nodes->change_state(kMoving); "
            "static_cast<Condvar*>(condvar)->waiters_.fetch_sub(count, std::memory_order_relaxed); for ("),
+    Mutant("a rwlock that a handler freed is not among the debts", "signal", "rwlock.h",
+           "if (decides) self.owes_wakes = true;", "if (decides && !BUG) self.owes_wakes = true;"),
+    Mutant("a mutex that a handler freed is not among the debts", "signal", "mutex.h",
+           "else self.owes_wakes = true; return;", "else if (!BUG) self.owes_wakes = true; return;"),
+    Mutant("a signal that a handler could not send is not among the debts", "signal", "condvar.h",
+           "static void signal_at(SlotOf& self, void* condvar) { if (self.buckets_held != 0) [[unlikely]] { "
+           "self.owes_wakes = true;",
+           "static void signal_at(SlotOf& self, void* condvar) { if (self.buckets_held != 0) [[unlikely]] { "
+           "self.owes_wakes = !BUG;"),
     Mutant("a handler clears the mark of the spinner below it", "signal", "mutex.h",
            "if (mine == kSpin) self.active_on.store(0, std::memory_order_relaxed); if (is_free)",
            "if (mine == kSpin || BUG) self.active_on.store(0, std::memory_order_relaxed); if (is_free)"),

@@ -32,18 +32,19 @@ struct SignalWorld {
     bool is_closed = false;
 };
 
-void use_rwlock(SignalWorld& world, bool may_wait) {
+// is_bounded: waits, if at all, until a deadline.
+void use_rwlock(SignalWorld& world, bool is_bounded) {
     Random& random = scheduler.random;
     ModelSlot& self = ModelSystem::self();
     const bool writes = random.one_in(2);
     const ModelDeadline deadline{scheduler.now() + random.below(80)};
     Passage passage;
     int error;
-    if (!may_wait || random.one_in(3))
+    const ModelDeadline* limit = is_bounded || random.one_in(2) ? &deadline : nullptr;
+    if (random.one_in(3))
         error = writes ? world.rwlock->try_write(self) : world.rwlock->try_read();
     else
-        error = writes ? world.rwlock->write(self, &deadline, passage)
-                       : world.rwlock->read(self, &deadline, passage);
+        error = writes ? world.rwlock->write(self, limit, passage) : world.rwlock->read(self, limit, passage);
     if (error != 0) {
         scheduler.expect(error == EBUSY || error == ETIMEDOUT, "a rwlock failed");
         return;
@@ -163,7 +164,7 @@ void work(SignalWorld& world) {
         switch (random.below(6)) {
             case 0:
                 scheduler.current().is_masked = true;
-                use_rwlock(world, true);
+                use_rwlock(world, false);
                 scheduler.current().is_masked = false;
                 break;
             case 1:
@@ -203,7 +204,7 @@ void run_signal_schedule() {
     };
     if (!scheduler.run()) {
         if (world.items != 0)
-            scheduler.fail("a signal was lost: %u items, and a consumer sleeps", world.items);
+            scheduler.fail("a wake-up was lost: nobody can go on, with %u items", world.items);
         ModelSystem::spawn([&world] {
             scheduler.expect(world.shared.lock() == 0, "lock before closing");
             world.is_closed = true;
