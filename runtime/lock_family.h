@@ -13,7 +13,7 @@ namespace latchkey {
 // Part of pay_owed_wakes.
 template <class System>
 void wake_all_of_bucket(Slot<System>& self, uint32_t i) {
-    constexpr uint32_t kMost = 16;  // objects of one bucket that are looked at
+    constexpr uint32_t kMost = 64;  // objects of one bucket that are looked at
     void* objects[kMost];
     WaitsFor what[kMost];
     uint32_t count = 0;

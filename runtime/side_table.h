@@ -102,6 +102,7 @@ class SideTable {
         void remove(NodeOf& node) {
             const auto* object = reinterpret_cast<const void*>(node.object.load(std::memory_order_relaxed));
             NodeOf** link = find(object);
+            if (link == nullptr) return;  // in a fork child whose signal handler interrupted this very wait
             NodeOf* head = *link;
             if (head->next == head) {
                 *link = head->next_queue;

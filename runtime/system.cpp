@@ -2,6 +2,7 @@
 #include "runtime/system.h"
 
 #include <cerrno>
+#include <csignal>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -79,6 +80,22 @@ void say_full() {
     system_call(SYS_write, STDERR_FILENO, as_argument(kText), sizeof kText - 1);
 }
 
+// No signal handler runs meanwhile: it would find its thread half attached.
+class WithoutSignals {
+  public:
+    WithoutSignals() { set_mask(~uint64_t{0}, &before_); }
+    ~WithoutSignals() { set_mask(before_, nullptr); }
+    WithoutSignals(const WithoutSignals&) = delete;
+    WithoutSignals& operator=(const WithoutSignals&) = delete;
+
+  private:
+    static void set_mask(uint64_t mask, uint64_t* before) {
+        system_call(SYS_rt_sigprocmask, SIG_SETMASK, as_argument(&mask), as_argument(before), sizeof mask);
+    }
+
+    uint64_t before_ = 0;  // the kernel's sigset_t: 64 signals
+};
+
 bool has_one_cpu() {
     cpu_set_t cpus;
     const long bytes = system_call(SYS_sched_getaffinity, 0, sizeof cpus, as_argument(&cpus));
@@ -89,6 +106,7 @@ bool has_one_cpu() {
 
 void LinuxSystem::attach_self(bool has_end) {
     if (current_thread.slot == nullptr) {
+        const WithoutSignals quiet;
         const auto tid = static_cast<uint32_t>(system_call(SYS_gettid));
         Slot<LinuxSystem>* slot;
         while ((slot = slots_.claim(tid)) == nullptr) {
