@@ -29,13 +29,16 @@ struct Tuning {
     // aged: and at least this per waiter: each hand-over costs some 6 us of lock time, here never above 15 %.
     Stamp age_per_waiter = stamps_of_ns(40'000);
     Stamp in_flight = stamps_of_ns(150'000);  // a woken waiter that has not arrived by then is waited for
-    // A woken waiter that took so long to arrive has found the cpus taken by others. For some time after that
-    // the mutex is crowded: nobody stays behind for a woken waiter, another one is woken when the first does
-    // not come, and waiters are handed the lock later. With few active threads a lock gets few of the crowded
-    // cpus' slices.
+    // A woken waiter that took so long to arrive was kept from a cpu although others stayed behind for it.
+    // For some time after that the mutex is crowded: nobody stays behind, and another waiter is woken when
+    // one does not come.
     Stamp late = stamps_of_ns(250'000);
     Stamp crowded = stamps_of_ns(20'000'000);
-    Stamp crowded_factor = 4;
+    // A waiter that was handed the mutex and took so long has found the cpus taken by other work. While
+    // crowded by that, waiters are handed the mutex later: a lock with few active threads gets few of the
+    // cpus' slices.
+    Stamp late_heir = stamps_of_ns(1'000'000);
+    Stamp loaded_factor = 4;
     Stamp lock_spin = stamps_of_ns(4'000);   // how long one waiter spins for a lock
     Stamp wait_spin = stamps_of_ns(25'000);  // and one for a signal: above the cost of waking another cpu
     Stamp overtaking =
@@ -48,20 +51,20 @@ constexpr bool always_hands_over(Handoff handoff) {
     return handoff == Handoff::kFifo || handoff == Handoff::kPrio;
 }
 
-// aged: how long the first of `waiters` waits before it is handed the lock. is_crowded: see Tuning::late.
-constexpr Stamp patience(const Tuning& tuning, uint32_t waiters, bool is_crowded) {
+// aged: how long the first of `waiters` waits before it is handed the lock. is_loaded: see Tuning::late_heir.
+constexpr Stamp patience(const Tuning& tuning, uint32_t waiters, bool is_loaded) {
     const Stamp scaled = tuning.age_per_waiter * waiters;
     const Stamp alone = scaled > tuning.age ? scaled : tuning.age;
-    return is_crowded ? alone * tuning.crowded_factor : alone;
+    return is_loaded ? alone * tuning.loaded_factor : alone;
 }
 
 // Is a waiter handed the lock? head_since: when it began to wait. waiters: how many there are, itself
 // included.
 constexpr bool hands_over(const Tuning& tuning, Stamp now, Stamp head_since, uint32_t head_urgency,
-                          uint32_t own_urgency, uint32_t waiters, bool is_crowded = false) {
+                          uint32_t own_urgency, uint32_t waiters, bool is_loaded = false) {
     if (always_hands_over(tuning.handoff)) return true;
     if (tuning.handoff == Handoff::kBarge) return false;
-    return head_urgency > own_urgency || is_older(now, head_since, patience(tuning, waiters, is_crowded));
+    return head_urgency > own_urgency || is_older(now, head_since, patience(tuning, waiters, is_loaded));
 }
 
 }  // namespace latchkey

@@ -255,6 +255,7 @@ class Mutex : public MutexState<System> {
             }
             if ((node.state.load(std::memory_order_acquire) & kNodeState) == kGranted) {
                 passage.way = node.was_requeued ? Way::kRequeuedHanded : Way::kHanded;
+                this->note_heir();
                 return 0;
             }
             mine = kWaking;
@@ -349,6 +350,7 @@ class Mutex : public MutexState<System> {
             }
             if (!this->is_due(self, System::now())) return false;  // another one is first now
             const uint32_t rest = heir->length > 1 ? kWaiters : 0;
+            this->woken_at_.store(System::now(), std::memory_order_relaxed);
             bucket->remove(*heir);
             note_head(bucket);
             uint32_t word = word_.load(std::memory_order_relaxed);

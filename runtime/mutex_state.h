@@ -48,7 +48,7 @@ class MutexState {
 
     // Under the bucket's lock: `head` is the first in the queue now.
     void set_head(const Node<System>& head) {
-        const Stamp patience = latchkey::patience(tuning(), head.length, is_crowded(System::now()));
+        const Stamp patience = latchkey::patience(tuning(), head.length, is_loaded(System::now()));
         head_since_.store(head.since, std::memory_order_relaxed);
         due_.store(head.since + patience, std::memory_order_relaxed);
         head_urgency_.store(head.urgency, std::memory_order_relaxed);
@@ -71,14 +71,31 @@ class MutexState {
     }
     bool may_wake_another(Stamp now) const { return is_overdue(now) && is_crowded(now); }
 
-    // A woken waiter has arrived.
+    // A woken waiter has arrived. One that was woken while the mutex was crowded had nobody stay behind for
+    // it: that it is late says nothing.
     void note_arrival() {
+        const Stamp woken_at = woken_at_.load(std::memory_order_relaxed);
+        if (is_crowded(woken_at)) return;
         const Stamp now = System::now();
-        if (is_older(now, woken_at_.load(std::memory_order_relaxed), tuning().late))
-            late_at_.store(now | 1, std::memory_order_relaxed);
-        else if (late_at_.load(std::memory_order_relaxed) != 0 && !is_crowded(now))
+        if (is_older(now, woken_at, tuning().late))
+            late_at_.store((now | 2) & ~kLoaded, std::memory_order_relaxed);
+        else if (late_at_.load(std::memory_order_relaxed) != 0)
             late_at_.store(0, std::memory_order_relaxed);  // before the stamps wrap
     }
+
+    // A waiter that was handed the mutex has arrived. Meanwhile nobody else could do anything at the mutex:
+    // if it is late, the cpus were others'.
+    void note_heir() {
+        const Stamp now = System::now();
+        if (is_older(now, woken_at_.load(std::memory_order_relaxed), tuning().late_heir))
+            late_at_.store(now | kLoaded, std::memory_order_relaxed);
+    }
+
+    bool is_loaded(Stamp now) const {
+        return is_crowded(now) && (late_at_.load(std::memory_order_relaxed) & kLoaded) != 0;
+    }
+
+    static constexpr Stamp kLoaded = 1;  // in late_at_: by a late heir
 
     Atomic<uint32_t> word_{0};
     uint32_t count_ = 0;  // KindMutex

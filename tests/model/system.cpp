@@ -59,7 +59,8 @@ void ModelSystem::restart(Handoff handoff) {
     tuning_.in_flight = random.below(30);
     tuning_.late = random.below(60);
     tuning_.crowded = random.below(300);
-    tuning_.crowded_factor = random.between(1, 3);
+    tuning_.loaded_factor = random.between(1, 3);
+    tuning_.late_heir = random.below(300);
     tuning_.lock_spin = random.below(12);
     tuning_.wait_spin = random.below(12);
     tuning_.overtaking = random.between(20, 300);
