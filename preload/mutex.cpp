@@ -79,9 +79,10 @@ bool spin_observed(ThreadRecord& record, pthread_mutex_t* m, Site site) {
 template <class F>
 int lock_observed(ThreadRecord& record, pthread_mutex_t* m, Call call, Site site, F blocking) {
     record.calls[call]++;
-    const Waited waited = waited_mutex(m, call, site);
     Passage passage;
     int result = take_if_free(m, [&] { return blocking(passage); });
+    const Waited waited =
+        waited_mutex(m, call, site);  // now: with kernel-pi the first lock decides about the kind
     if (result == EBUSY) {
         if (spins_unseen() && spin_observed(record, m, site)) return 0;
         LockWait wait(record, waited, family::owner_of(m));
