@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string_view>
 
@@ -124,24 +125,28 @@ TEST_F(OwnTest, TheOwnerIsNamed) {
 }
 
 // Waiters of falling and rising urgency queue behind a held mutex; the order in which they get it is the
-// policy's.
+// policy's. Late arrivals overtake only those that have waited for less than 30 ms, so on a busy machine a
+// round may end in another order; that nobody overtakes one who is as urgent holds in every round.
 TEST_F(OwnTest, WaitersComeInTheOrderOfThePolicy) {
     constexpr std::array<int, 6> kNice = {7, 3, 5, 3, 9, 1};
+    constexpr int kGreatestNice = 19;
     const bool by_arrival = LinuxSystem::tuning().handoff == Handoff::kFifo;
-    const std::vector<uint32_t> expected =
-        by_arrival ? std::vector<uint32_t>{0, 1, 2, 3, 4, 5} : std::vector<uint32_t>{5, 1, 3, 2, 0, 4};
     const int own_nice = getpriority(PRIO_PROCESS, 0);
-    if (own_nice > 0) GTEST_SKIP() << "the test itself is nice, " << own_nice;
-    // Late arrivals overtake only those that have waited for less than 30 ms: a machine that is busier than
-    // that shows it by its times, and the round is taken again.
-    for (int round = 0; round < 50; round++) {
+    std::array<int, 6> nice;
+    for (size_t i = 0; i < nice.size(); i++) nice[i] = std::min(own_nice + kNice[i], kGreatestNice);
+    std::vector<uint32_t> expected = {0, 1, 2, 3, 4, 5};
+    if (!by_arrival)
+        std::stable_sort(expected.begin(), expected.end(),
+                         [&](uint32_t a, uint32_t b) { return nice[a] < nice[b]; });
+    bool was_calm = false;
+    for (int round = 0; round < 50 && !was_calm; round++) {
         std::vector<uint32_t> order;
         std::vector<std::thread> threads;
         ASSERT_EQ(lk_mutex_lock(&mutex_), 0);
         const timespec calm = from_now(CLOCK_MONOTONIC, 25'000);
-        for (uint32_t i = 0; i < kNice.size(); i++) {
+        for (uint32_t i = 0; i < nice.size(); i++) {
             threads.emplace_back([&, i] {
-                setpriority(PRIO_PROCESS, 0, kNice[i]);
+                setpriority(PRIO_PROCESS, 0, nice[i]);
                 EXPECT_EQ(lk_thread_attach(), 0);
                 lk_mutex_lock(&mutex_);
                 order.push_back(i);
@@ -149,15 +154,16 @@ TEST_F(OwnTest, WaitersComeInTheOrderOfThePolicy) {
             });
             await_waiters(&mutex_, i + 1);
         }
-        const bool was_calm = !is_past(CLOCK_MONOTONIC, calm);
+        was_calm = by_arrival || !is_past(CLOCK_MONOTONIC, calm);
         ASSERT_EQ(lk_mutex_unlock(&mutex_), 0);
         for (std::thread& thread : threads) thread.join();
-        ASSERT_EQ(order.size(), kNice.size());
-        if (!was_calm && !by_arrival) continue;
-        EXPECT_EQ(order, expected);
-        return;
+        ASSERT_EQ(order.size(), nice.size());
+        for (size_t first = 0; first < order.size(); first++)
+            for (size_t later = first + 1; later < order.size(); later++)
+                EXPECT_TRUE(order[first] < order[later] || nice[order[first]] < nice[order[later]])
+                    << order[first] << " overtook " << order[later] << " in round " << round;
+        if (was_calm) EXPECT_EQ(order, expected);
     }
-    GTEST_SKIP() << "the machine is too busy to queue six threads in 25 ms";
 }
 
 TEST_F(OwnTest, UrgencyIsReadAgainWhenTold) {
